@@ -18,6 +18,7 @@ from ovseg.errors import OvsegError, VocabularyError
 from ovseg.text.cache import EmbeddingCache
 from ovseg.text.templates import fill, get_templates
 from ovseg.text.vocabulary import Vocabulary
+from ovseg.text.words import shown
 
 _FORMAT = 1  # part of every cache key: raise it when the way embeddings are made changes
 _LONG = 2000  # prompts; below this many no progress is shown
@@ -161,14 +162,14 @@ class TextClassifier:
             for word, length in zip(chunk, count([fill(longest, w) for w in chunk]), strict=True):
                 if length <= limit - _SLACK:
                     continue
-                prompts = [fill(template, word) for template in self.templates]
-                longest_here, prompt = max(zip(count(prompts), prompts, strict=True))
-                if longest_here > limit:
+                exact = max(count([fill(template, word) for template in self.templates]))
+                if exact > limit:
                     index = vocabulary.query_to_class[vocabulary.queries.index(word)]
-                    shown = word if len(word) <= 60 else f"{word[:57]}..."
+                    name = vocabulary.classes[index]
+                    asked = "" if word == name else f", asked for as {shown(word)},"
                     raise VocabularyError(
-                        f'the word "{shown}" of class {index + 1} makes a prompt of '
-                        f"{longest_here} tokens, but this text encoder reads {limit}: shorten it"
+                        f"the class {shown(name)}{asked} makes a prompt of {exact} tokens, but "
+                        f"this text encoder reads {limit} at most: shorten the name"
                     )
 
 
