@@ -25,24 +25,43 @@ from ovseg.errors import (
 __all__ = ["check_state_dict", "load_checkpoint", "register_with_mmengine"]
 
 
-def _harmless_globals() -> list[Callable | tuple[Callable, str]]:
-    """Classes and functions found in checkpoints MMEngine itself writes; none of them runs code.
+def _spelled(function: Callable, module: str, name: str) -> Callable:
+    """The function under another full name, by which a pickle may ask for it."""
 
-    They rebuild NumPy arrays and scalars and the log history of the message hub.
+    def alias(*args):
+        return function(*args)
+
+    alias.__module__, alias.__name__, alias.__qualname__ = module, name, name
+    return alias
+
+
+def _statistic(owner: type, name: str) -> Callable:
+    """What pickled log histories ask `getattr` for; anything else is refused."""
+    from mmengine.logging import HistoryBuffer
+
+    if owner is not HistoryBuffer or name not in ("current", "max", "mean", "min"):
+        raise pickle.UnpicklingError(f"Unsupported global: getattr({owner}, {name!r})")
+    return getattr(HistoryBuffer, name)
+
+
+def _harmless_globals() -> list[Callable]:
+    """Classes and functions in the checkpoints that MMEngine itself writes; none of them runs code.
+
+    They rebuild NumPy arrays and scalars and the log history of the message hub. Functions are
+    listed under each name that NumPy 1 and 2, Python 2 and 3 give them, so that a checkpoint may
+    come from another installation. A plain `getattr` would open a door and is replaced.
     """
     from _codecs import encode
 
     from mmengine.logging import HistoryBuffer
 
-    core = np._core if hasattr(np, "_core") else np.core  # numpy 2 renamed the module
-    reconstruct, scalar = core.multiarray._reconstruct, core.multiarray.scalar
-    kinds = {type(np.dtype(code)) for code in np.typecodes["All"] if code not in "O"}
-    found: list = [HistoryBuffer, np.ndarray, np.dtype, encode, reconstruct, scalar, *kinds]
-    if hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
-        # torch >= 2.6 can be told the other spelling, for checkpoints of another NumPy.
-        for function in (reconstruct, scalar):
-            for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-                found.append((function, f"{module}.{function.__name__}"))
+    core = np._core if hasattr(np, "_core") else np.core
+    kinds = {type(np.dtype(code)) for code in np.typecodes["All"] if code != "O"}
+    found: list[Callable] = [HistoryBuffer, np.ndarray, np.dtype, encode, *kinds]
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+        found.append(_spelled(core.multiarray._reconstruct, module, "_reconstruct"))
+        found.append(_spelled(core.multiarray.scalar, module, "scalar"))
+    found += [_spelled(_statistic, module, "getattr") for module in ("builtins", "__builtin__")]
     return found
 
 
