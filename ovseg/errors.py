@@ -11,6 +11,10 @@ class ImageError(OvsegError, ValueError):
     """An input is not an image that can be segmented (unreadable, truncated, wrong shape or dtype)."""
 
 
+class ImageNotFoundError(ImageError, FileNotFoundError):
+    """A path given as an image leads nowhere."""
+
+
 class VocabularyError(OvsegError, ValueError):
     """A list of class names cannot be used (empty, duplicated, over-long, not readable)."""
 
