@@ -19,7 +19,8 @@ from ovseg.utils.images import decode_image, to_rgb
 __all__ = ["IMAGE_SUFFIXES", "ImageInput", "as_list", "list_images", "load_image"]
 
 IMAGE_SUFFIXES = frozenset(
-    ".avif .bmp .dib .gif .jfif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tga .tif .tiff .webp".split()
+    ".avif .bmp .dib .gif .jfif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tga .tif .tiff "
+    ".webp".split()
 )
 """File name endings by which images are found in folders and globs (in lower case)."""
 
@@ -69,8 +70,8 @@ def load_image(source: Any, name: str | None = None) -> ImageInput:
             - a PIL image, of any mode;
             - a NumPy array (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA: uint8, uint16, bool,
               or floating point in 0..1. OpenCV's BGR must be turned into RGB first;
-            - a torch tensor (1, H, W), (3, H, W) RGB or (4, H, W) RGBA: uint8, bool or floating point
-              in 0..1, on any device;
+            - a torch tensor (1, H, W), (3, H, W) RGB or (4, H, W) RGBA: uint8, bool or floating
+              point in 0..1, on any device;
             - an ``ImageInput``, which passes unchanged.
         name: what to call it in errors and results; by default its path or the file's own name.
 
@@ -99,8 +100,8 @@ def load_image(source: Any, name: str | None = None) -> ImageInput:
     if callable(getattr(source, "read", None)):
         return ImageInput(_from_file(source, name), name)
     raise ImageError(
-        f"An image cannot be made of {type(source).__name__}; give a path, an open file, bytes, a PIL "
-        "image, a NumPy array (H, W, 3) or a tensor (3, H, W)."
+        f"An image cannot be made of {type(source).__name__}; give a path, an open file, bytes, "
+        "a PIL image, a NumPy array (H, W, 3) or a tensor (3, H, W)."
     )
 
 
@@ -130,7 +131,7 @@ def list_images(
 
 
 def expand(pattern: str | os.PathLike, recursive: bool) -> tuple[Path | None, list[Path]]:
-    """One entry of ``list_images``: the folder its files were found under (None for a file), and them.
+    """One entry of ``list_images``: the folder its files lie under (None for a file), and they.
 
     Raises:
         FileNotFoundError: nothing is there.

@@ -28,8 +28,8 @@ __all__ = ["SegmentationResult"]
 class SegmentationResult:
     """The segmentation of one image.
 
-    A value: its arrays are read-only, and two results are equal when mask, classes, scores, void and
-    name are.
+    A value: its arrays are read-only, and two results are equal when mask, classes, scores, void
+    and name are.
 
     Attributes:
         mask: (H, W) integer label map at the input's size, each pixel an index into ``classes``
@@ -41,7 +41,7 @@ class SegmentationResult:
         image: (H, W, 3) uint8 RGB, what was segmented, for pictures; None when not kept.
         name: file name or other name of the input.
         info: what made the result: model, settings, versions; anything JSON can hold.
-        void: label of pixels that belong to no class, outside 0..C-1; None when every pixel has one.
+        void: label of pixels without a class, outside 0..C-1; None when every pixel has one.
 
     Raises:
         ResultError: the fields do not fit each other.
@@ -68,7 +68,9 @@ class SegmentationResult:
             object.__setattr__(self, name, value)
 
         if isinstance(self.classes, str):
-            raise ResultError(f"classes must be a list of names, not the one text {self.classes!r}.")
+            raise ResultError(
+                f"classes must be a list of names, not the one text {self.classes!r}."
+            )
         put("classes", tuple(self.classes))
         put("mask", _frozen(self.mask))
         put("info", MappingProxyType(dict(self.info)))
@@ -83,7 +85,9 @@ class SegmentationResult:
         scores = np.full(len(self.classes), np.nan) if self.scores is None else self.scores
         scores = np.asarray(scores, dtype=np.float32)
         known = scores[~np.isnan(scores)]
-        if scores.shape != counted.shape or known.size and not 0 <= known.min() <= known.max() <= 1:
+        if scores.shape != counted.shape or (
+            known.size and not 0 <= known.min() <= known.max() <= 1
+        ):
             raise ResultError(
                 f"scores must be {len(self.classes)} numbers in 0..1, one for each class, "
                 f"not an array of shape {scores.shape}."
@@ -159,7 +163,7 @@ class SegmentationResult:
         )
 
     def sheet(self, title: str | None = None) -> np.ndarray:
-        """Image and overlay side by side, (H', W', 3) uint8 RGB; the overlay alone without image."""
+        """Image and overlay side by side, (H', W', 3) uint8 RGB; without image the overlay."""
         overlay = self.overlay()
         title = title or str(self.info.get("model", "segmentation"))
         if self.image is None:
@@ -221,7 +225,9 @@ class SegmentationResult:
         """
         folder, stem = Path(folder), stem or Path(self.name or "image").stem or "image"
         if Path(stem).name != stem:
-            raise ValueError(f"stem must be a plain file name, not {stem!r}; put folders in folder.")
+            raise ValueError(
+                f"stem must be a plain file name, not {stem!r}; put folders in folder."
+            )
         if overlay_format not in ("png", "jpg"):
             raise ValueError(f"overlay_format must be 'png' or 'jpg', not {overlay_format!r}.")
         encode = storage.encode_png if overlay_format == "png" else storage.encode_jpeg
@@ -262,9 +268,7 @@ class SegmentationResult:
         return {**record, "info": dict(self.info), "classes": entries}
 
     @classmethod
-    def load(
-        cls, path: str | os.PathLike, image: np.ndarray | None = None
-    ) -> SegmentationResult:
+    def load(cls, path: str | os.PathLike, image: np.ndarray | None = None) -> SegmentationResult:
         """Read back what ``save`` wrote, from the JSON file alone.
 
         Args:

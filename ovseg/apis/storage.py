@@ -1,4 +1,4 @@
-"""Results on disk: files that are whole or absent, label PNGs, and the JSON record with its RLEs."""
+"""Results on disk: files that are whole or absent, label PNGs, the JSON record with its RLEs."""
 
 from __future__ import annotations
 

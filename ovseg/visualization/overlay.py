@@ -92,7 +92,7 @@ def paint(
     if alpha == 0:
         return picture
     edge, halo = _contours(labels)
-    # A light line on the border, with the regions' own colors deepened beside it, shows on any ground.
+    # A light line between deepened bands of the regions' own colors shows on any ground.
     picture[halo] = (0.55 * picture[halo] + 0.45 * fill[halo]).astype(np.uint8)
     picture[edge] = (0.35 * picture[edge] + 0.65 * 255).astype(np.uint8)
     return picture
@@ -156,7 +156,9 @@ def _checked(
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie in 0..1, not {alpha}.")
     colors = class_colors(classes) if colors is None else np.asarray(colors)
-    if colors.shape != (len(classes), 3) or colors.size and not 0 <= colors.min() <= colors.max() < 256:
+    if colors.shape != (len(classes), 3) or (
+        colors.size and not 0 <= colors.min() <= colors.max() < 256
+    ):
         raise ValueError(
             f"colors must be {len(classes)} rows of R, G, B in 0..255, one for each class, "
             f"not an array of shape {colors.shape}."

@@ -3,8 +3,8 @@
 A name is hashed into a point of OKLCH, the polar form of OKLab (Ottosson, 2020,
 https://bottosson.github.io/posts/oklab/), where equal steps look equally large; lightness and
 chroma are kept in a band that shows on photographs. A few common words get the color one expects
-of them. Within one vocabulary, a name whose color would be hard to tell from another's takes
-the next color of its own sequence; who yields is decided by the hashes, not by the order of the list.
+of them. Within one vocabulary, a name whose color would be hard to tell from another's takes the
+next color of its own sequence; who yields is decided by the hashes, not by the order of the list.
 """
 
 from __future__ import annotations

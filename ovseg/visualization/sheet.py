@@ -73,6 +73,4 @@ def _fit(picture: np.ndarray, cell_height: int) -> np.ndarray:
     if factor < 1:
         return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     small = max(height, width) < 64
-    return cv2.resize(
-        picture, size, interpolation=cv2.INTER_NEAREST if small else cv2.INTER_CUBIC
-    )
+    return cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST if small else cv2.INTER_CUBIC)
