@@ -11,6 +11,10 @@ class ImageError(OvsegError, ValueError):
     """An input is not an image that can be segmented (unreadable, truncated, wrong shape or dtype)."""
 
 
+class ImageNotFoundError(ImageError, FileNotFoundError):
+    """A path given as an image leads nowhere."""
+
+
 class VocabularyError(OvsegError, ValueError):
     """A list of class names cannot be used (empty, duplicated, over-long, not readable)."""
 
@@ -41,3 +45,15 @@ class ConfigError(OvsegError, ValueError):
 
 class DatasetError(OvsegError, ValueError):
     """A dataset on disk is not laid out, or not labelled, as its configuration says."""
+
+
+class ResultError(OvsegError, ValueError):
+    """A result is inconsistent, or a saved result cannot be read."""
+
+
+class SaveError(OvsegError, OSError):
+    """A result cannot be written (disk full, folder not writable, name in use)."""
+
+
+class MissingDependencyError(OvsegError, ImportError):
+    """An optional package is needed for what was asked and is not installed."""

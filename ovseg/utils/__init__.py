@@ -1,0 +1,1 @@
+"""Small helpers every room may use; they know nothing of models or datasets."""
