@@ -40,7 +40,7 @@ def phrases(scene: Scene, rng: np.random.Generator) -> list[str]:
     return [describe(t, rng) for t in mentioned(scene)] + list(dict.fromkeys(scene.stuff))
 
 
-def caption(scene: Scene, rng: np.random.Generator | int = 0) -> str:
+def caption(scene: Scene, rng: np.random.Generator | int | tuple[int, ...] = 0) -> str:
     """One sentence about the scene.
 
     Args:
