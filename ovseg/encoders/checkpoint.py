@@ -91,7 +91,7 @@ def _read_safetensors(path: Path, keep: Callable[[str], bool] | None) -> dict[st
         with safe_open(path, framework="pt", device="cpu") as stream:
             return {
                 name: stream.get_tensor(name)
-                for name in stream.keys()  # noqa: SIM118 - not a mapping
+                for name in stream.keys()
                 if keep is None or keep(name.removeprefix("module."))
             }
     except SafetensorError as error:
@@ -223,7 +223,7 @@ def describe_state(state: Mapping[str, torch.Tensor]) -> str:
     if "conv1.weight" in shapes and (depth := blocks(r"transformer\.resblocks\.(\d+)\.")):
         width, _, patch, _ = shapes["conv1.weight"]
         rows = shapes.get("positional_embedding", (0,))[0]
-        return f"a CLIP ViT image tower: width {width}, {depth} blocks, patch {patch}, {rows} tokens"
+        return f"a CLIP ViT: width {width}, {depth} blocks, patch {patch}, {rows} image tokens"
     if "attnpool.positional_embedding" in shapes:
         return "a CLIP ResNet image tower"
     if any(key.startswith(("trunk.stages.", "stages.")) for key in names):

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ovseg.encoders.checkpoint import sha256_of
 from ovseg.errors import ChecksumError, WeightsError
 
-__all__ = ["Unavailable", "download", "verify"]
+__all__ = ["UnavailableError", "download", "verify"]
 
 _LOGGER = logging.getLogger("ovseg")
 _BLOCK = 1 << 18
@@ -25,11 +25,11 @@ _TIMEOUT = 30.0
 _QUIET_BELOW = 1 << 20  # no progress bar for files smaller than this
 
 
-class Unavailable(WeightsError):
+class UnavailableError(WeightsError):
     """The address gives no file now; the message says why, the caller says what to do."""
 
 
-class _Cut(Exception):
+class _CutError(Exception):
     """The connection ended before the file did, or the server asked to come back later."""
 
 
@@ -74,7 +74,7 @@ def download(
         pause: Seconds before the second attempt, doubled for each later one.
 
     Raises:
-        Unavailable: The server does not have the file, refuses it, or cannot be reached.
+        UnavailableError: The server does not have the file, refuses it, or cannot be reached.
         ChecksumError: The whole file came and is another one; it was removed.
         WeightsError: The file cannot be written (folder, disk space).
     """
@@ -85,7 +85,7 @@ def download(
             if not target.exists():
                 _complete(url, part, sha256, size, attempts, pause)
                 part.replace(target)
-    except Unavailable:
+    except UnavailableError:
         raise
     except OSError as error:
         if isinstance(error, WeightsError):
@@ -139,11 +139,11 @@ def _gather(url: str, part: Path, size: int | None, attempts: int, pause: float)
         before = part.stat().st_size if part.exists() else 0
         try:
             return _once(url, part, before, size)
-        except _Cut as error:
+        except _CutError as error:
             after = part.stat().st_size if part.exists() else 0
             fruitless = 0 if after > before else fruitless + 1
             if fruitless >= attempts:
-                raise Unavailable(
+                raise UnavailableError(
                     f"{url} ended after {after} bytes and could not be taken up again ({error}); "
                     f"the bytes are kept in {part} for the next try"
                 ) from error
@@ -152,7 +152,7 @@ def _gather(url: str, part: Path, size: int | None, attempts: int, pause: float)
 
 
 def _once(url: str, part: Path, start: int, size: int | None) -> None:
-    """One request; returns when the file is whole, raises ``_Cut`` when the connection ended."""
+    """One request; returns when the file is whole, raises ``_CutError`` when the connection ended."""
     request = urllib.request.Request(url, headers={"User-Agent": "ovseg"})
     if start:
         request.add_header("Range", f"bytes={start}-")
@@ -166,18 +166,18 @@ def _once(url: str, part: Path, start: int, size: int | None) -> None:
                 if total == str(start):
                     return
                 part.unlink()
-                raise _Cut("the part did not belong to the file") from error
+                raise _CutError("the part did not belong to the file") from error
             if error.code == 429 or error.code >= 500:
-                raise _Cut(f"HTTP {error.code} {error.reason}") from error
-            raise Unavailable(
+                raise _CutError(f"HTTP {error.code} {error.reason}") from error
+            raise UnavailableError(
                 f"{url} cannot be had: HTTP {error.code} {error.reason}"
             ) from error
     except (ConnectionResetError, http.client.RemoteDisconnected, TimeoutError) as error:
-        raise _Cut(str(error)) from error
+        raise _CutError(str(error)) from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, (TimeoutError, ConnectionResetError)):
-            raise _Cut(str(error.reason)) from error
-        raise Unavailable(f"{url} cannot be reached: {error.reason}") from error
+            raise _CutError(str(error.reason)) from error
+        raise UnavailableError(f"{url} cannot be reached: {error.reason}") from error
     with response:
         _receive(response, part, start if response.status == 206 else 0, size)
 
@@ -207,11 +207,11 @@ def _receive(response: http.client.HTTPResponse, part: Path, start: int, size: i
             try:
                 block = response.read(_BLOCK)
             except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
-                raise _Cut(str(error)) from error
+                raise _CutError(str(error)) from error
             if not block:
                 break
             stream.write(block)
             received += len(block)
             bar.update(len(block))
     if total is not None and received < total:
-        raise _Cut(f"{received} of {total} bytes")
+        raise _CutError(f"{received} of {total} bytes")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 from ovseg.encoders.checkpoint import sha256_of
-from ovseg.encoders.download import Unavailable, verify
+from ovseg.encoders.download import UnavailableError, verify
 from ovseg.errors import ChecksumError
 
 __all__ = ["blob_digest", "cached", "digest_of", "download_from_hub", "hub_url"]
@@ -42,7 +44,7 @@ def download_from_hub(
     The digest is compared with ``sha256`` when given, and always with the one the hub states.
 
     Raises:
-        Unavailable: No such repository or file, no access, no network, or offline mode.
+        UnavailableError: No such repository or file, no access, no network, or offline mode.
         ChecksumError: The file is another one; it was removed from the cache.
     """
     from huggingface_hub import hf_hub_download
@@ -53,24 +55,25 @@ def download_from_hub(
         RepositoryNotFoundError,
     )
 
+    _check_reachable(hub_url(repo, files[0]))
     for file in files:
         address = hub_url(repo, file)
         try:
             path = Path(hf_hub_download(repo, file, cache_dir=cache_dir, library_name="ovseg"))
         except LocalEntryNotFoundError as error:
             # Also raised in offline mode; it hides what happened on the wire in its cause.
-            raise Unavailable(f"{address} cannot be reached: {_reason(error)}") from error
+            raise UnavailableError(f"{address} cannot be reached: {_reason(error)}") from error
         except EntryNotFoundError:
             continue
         except GatedRepoError as error:
-            raise Unavailable(
+            raise UnavailableError(
                 f"{address} needs its licence accepted on the hub and a token (hf auth login)"
             ) from error
         except RepositoryNotFoundError as error:
-            raise Unavailable(f"{address} cannot be had: no such repository") from error
+            raise UnavailableError(f"{address} cannot be had: no such repository") from error
         except OSError as error:
             # Connection and HTTP errors of every HTTP library the hub's client has used.
-            raise Unavailable(f"{address} cannot be had: {_reason(error)}") from error
+            raise UnavailableError(f"{address} cannot be had: {_reason(error)}") from error
         try:
             verify(path, sha256)
             verify(path, blob_digest(path))
@@ -80,7 +83,25 @@ def download_from_hub(
             blob.unlink(missing_ok=True)
             raise
         return path
-    raise Unavailable(f"{hub_url(repo, files[0])} cannot be had: no such file in the repository")
+    raise UnavailableError(
+        f"{hub_url(repo, files[0])} cannot be had: no such file in the repository"
+    )
+
+
+def _check_reachable(address: str) -> None:
+    """Fail at once where there is no network; the hub's client would retry for half a minute."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise UnavailableError(f"{address} cannot be reached: HF_HUB_OFFLINE is set")
+    request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
+    try:
+        urllib.request.urlopen(request, timeout=10).close()
+    except urllib.error.HTTPError:
+        return  # it answered
+    except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+        reason = getattr(error, "reason", error)
+        raise UnavailableError(f"{address} cannot be reached: {reason}") from error
 
 
 def _reason(error: BaseException) -> str:

@@ -130,9 +130,9 @@ def dino_source(model: str, tag: str) -> WeightSource:
         return nano_source(model)
     from timm.models import get_pretrained_cfg, list_pretrained
 
-    entry = get_pretrained_cfg(f"{model}.{tag}", allow_unregistered=False) if tag else None
+    known = [name.partition(".")[2] for name in list_pretrained(f"{model}.*")]
+    entry = get_pretrained_cfg(f"{model}.{tag}") if tag in known else None
     if entry is None or not entry.hf_hub_id:
-        known = [name.partition(".")[2] for name in list_pretrained(f"{model}.*")]
         raise WeightsNotFoundError(
             f"no known weights {tag!r} for {model!r}: known are {', '.join(known) or 'none'}."
         )

@@ -11,7 +11,7 @@ import torch
 
 from ovseg.encoders import hub
 from ovseg.encoders.checkpoint import apply_state_dict, load_state_dict, sha256_of
-from ovseg.encoders.download import Unavailable, download, verify
+from ovseg.encoders.download import UnavailableError, download, verify
 from ovseg.errors import WeightsNotFoundError
 
 __all__ = [
@@ -135,7 +135,7 @@ def fetch(source: WeightSource, cache_dir: str | Path | None = None) -> Path:
     for one in _each(source):
         try:
             return _download(one, cache_dir)
-        except Unavailable as reason:
+        except UnavailableError as reason:
             reasons.append(str(reason).rstrip("."))
     raise WeightsNotFoundError(_offline_message(source, reasons, cache_dir))
 
@@ -195,9 +195,7 @@ def _download(source: WeightSource, cache_dir: str | Path | None) -> Path:
     return download(source.url, target, sha256=source.sha256, size=source.size)
 
 
-def _offline_message(
-    source: WeightSource, reasons: list[str], cache_dir: str | Path | None
-) -> str:
+def _offline_message(source: WeightSource, reasons: list[str], cache_dir: str | Path | None) -> str:
     digest = f"sha256 {source.sha256}" if source.sha256 else "no published sha256"
     return (
         f"weights {source.name!r} are not on this machine and cannot be downloaded "
