@@ -1,4 +1,4 @@
-"""Many files in, results on disk: constant memory, resumable, one bad file does not stop the rest."""
+"""Many files in, results on disk: resumable, in constant memory, and no bad file stops the rest."""
 
 from __future__ import annotations
 
@@ -144,7 +144,10 @@ def segment_folder(
 
     def write(job: Job, result: SegmentationResult) -> None:
         result.save(
-            job.folder, job.stem, overlay_format=overlay_format, **{k: k in kinds for k in KINDS[:3]}
+            job.folder,
+            job.stem,
+            overlay_format=overlay_format,
+            **{k: k in kinds for k in KINDS[:3]},
         )
 
     with (

@@ -21,31 +21,29 @@ NATURAL_COLORS: dict[str, tuple[int, int, int]] = {
     "background": (92, 96, 104),
     "other": (92, 96, 104),
     "sky": (92, 178, 250),
-    "cloud": (196, 214, 238),
+    "cloud": (178, 196, 232),
     "water": (30, 110, 214),
     "sea": (18, 84, 176),
     "river": (62, 140, 205),
-    "lake": (48, 125, 190),
     "grass": (124, 196, 60),
     "tree": (34, 128, 56),
     "plant": (86, 160, 84),
     "earth": (150, 108, 70),
-    "dirt": (142, 104, 72),
     "sand": (226, 196, 130),
-    "mountain": (134, 118, 150),
-    "snow": (206, 232, 246),
-    "road": (128, 100, 140),
+    "mountain": (122, 130, 172),
+    "snow": (222, 248, 255),
+    "road": (132, 86, 130),
     "sidewalk": (214, 120, 200),
     "building": (196, 110, 84),
     "wall": (172, 160, 138),
-    "floor": (190, 140, 96),
-    "ceiling": (200, 196, 180),
+    "floor": (206, 138, 78),
+    "ceiling": (206, 200, 200),
     "fire": (252, 96, 26),
     "person": (228, 44, 82),
 }
 """Color (R, G, B, each 0..255) of names whose color everybody expects."""
 
-_CANDIDATES = 24  # colors a name may try before it takes the best of them
+_CANDIDATES = 48  # colors a name may try before it takes the best of them
 _MIN_DISTANCE = 0.085  # OKLab distance under which two colors are hard to tell apart
 _SEARCH_LIMIT = 1024  # with more names than this nothing can be told apart anyhow
 
