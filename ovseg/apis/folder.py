@@ -139,6 +139,8 @@ def segment_folder(
             skipped.append(job.source)
         else:
             todo.append(job)
+    if todo and not hasattr(model, "segment"):
+        model = model()
     show = len(jobs) > 1 if progress is None else progress
     finished: list[Path] = []
 
@@ -174,8 +176,6 @@ def segment_folder(
             bar.update()
 
         for batch in _batches(_read_ahead(todo, readers, 2 * batch_size, reject), batch_size):
-            if not hasattr(model, "segment"):
-                model = model()
             for (job, image, source), result in _segment(model, batch, classes, reject):
                 run = {"settings": settings, "digest": digest, "source": source}
                 result = dataclasses.replace(
