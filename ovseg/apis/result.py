@@ -153,7 +153,7 @@ class SegmentationResult:
         Args:
             alpha: strength of the fill, 0..1.
             legend: without one the picture has exactly the size of the image.
-            options: ``colors`` and ``max_legend`` of ``ovseg.visualization.draw_overlay``.
+            options: others of ``ovseg.visualization.draw_overlay``, as ``colors``.
 
         Returns:
             (H', W', 3) uint8 RGB. Without ``image`` the label map is painted on a plain ground.

@@ -121,29 +121,6 @@ def test_troubles_of_the_machine(demo, asked, photos, tmp_path, case, capsys):
     assert capsys.readouterr().err.startswith("error: ")
 
 
-@pytest.mark.parametrize(
-    ("words", "background", "classes"),
-    [
-        (["cat"], None, ("cat",)),
-        (["cat", "dog"], [], ("background", "cat", "dog")),
-        (["cat", "dog"], ["sky", "wall"], ("background", "cat", "dog")),
-        (["{file}"], None, ("tree", "river")),
-    ],
-)
-def test_classes(demo, tmp_path, words, background, classes):
-    (tmp_path / "my.txt").write_text("tree; oak\nriver\n", encoding="utf-8")
-    words = [word.format(file=tmp_path / "my.txt") for word in words]
-    vocabulary = demo.read_classes(words, background)
-    assert vocabulary.classes == classes
-    if background:
-        assert vocabulary.queries[:2] == ("sky", "wall")
-
-
-def test_built_in_lists(demo):
-    assert len(demo.read_classes(["ade20k-150"], None)) == 150
-    assert len(demo.read_classes(["voc-20"], [])) == 21
-
-
 def test_only_what_was_asked_for_is_saved(demo, asked, photos, tmp_path):
     out = tmp_path / "out"
     argv = [str(photos / "a.png"), "--classes", "cat", "dog", "--save", "sheet", "--out", str(out)]

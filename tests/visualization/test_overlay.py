@@ -197,3 +197,18 @@ def test_sheet_holds_every_picture():
 def test_sheets_that_are_refused(pictures, titles):
     with pytest.raises(ValueError, match=r"picture|Pictures"):
         comparison_sheet(pictures, titles)
+
+
+def test_a_steady_legend_keeps_its_size_and_order():
+    names = [f"class {n}" for n in range(12)]
+    shapes = set()
+    for labels in ([0], [3, 5], range(12)):
+        mask = np.resize(np.array(list(labels)), (300, 300))
+        shapes.add(draw_overlay(None, mask, names, steady=True).shape)
+    assert len(shapes) == 1
+    mask = np.full((400, 400), 5)
+    mask[:20] = 2
+    panel = draw_overlay(None, mask, names, steady=True)[:, 400:]
+    colors = class_colors(names)
+    rows = [np.argwhere((panel == colors[c]).all(axis=-1))[0, 0] for c in (2, 5)]
+    assert rows[0] < rows[1]
