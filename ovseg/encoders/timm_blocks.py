@@ -35,8 +35,8 @@ def check_walkable(model: nn.Module, name: str) -> None:
         )
     if not fits:
         raise ConfigError(
-            f"timm's {name!r} is not a plain ViT whose q, k and v can be read; choose a DINO model "
-            "such as 'vit_base_patch16_224', 'vit_base_patch14_dinov2' or 'vit_base_patch16_dinov3'."
+            f"timm's {name!r} is not a plain ViT whose q, k and v can be read; choose a DINO such "
+            "as 'vit_base_patch16_224', 'vit_base_patch14_dinov2' or 'vit_base_patch16_dinov3'."
         )
 
 
