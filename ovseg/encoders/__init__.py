@@ -1,0 +1,1 @@
+"""Frozen foundation models behind small interfaces, and how their weights are found."""
