@@ -1,15 +1,60 @@
-"""Bringing DINO checkpoints, as their authors or timm publish them, to timm's tensor names."""
+"""DINO's weights: where timm says they lie, and how the authors' own files fit timm's names."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import timm
 import timm.models.eva
 import timm.models.vision_transformer
 from torch import Tensor
 from torch.nn import Module
 
-from ovseg.errors import CheckpointMismatchError
+from ovseg.encoders.sources import NANO_TAG, nano_source
+from ovseg.encoders.weights import WeightSource
+from ovseg.errors import CheckpointMismatchError, WeightsNotFoundError
 
-__all__ = ["adapt_state_dict"]
+__all__ = ["adapt_state_dict", "dino_source", "tag_config"]
+
+
+def tag_config(model: str, tag: str | None) -> Any | None:
+    """Give what timm records of a model's weights (mean, std, where they lie), or None."""
+    if tag is None:
+        return None
+    try:
+        return timm.get_pretrained_cfg(f"{model}.{tag}", allow_unregistered=False)
+    except RuntimeError:  # timm's way to say that it has no such model or tag
+        return None
+
+
+def dino_source(model: str, tag: str) -> WeightSource:
+    """Find the weights a tag of a timm model stands for.
+
+    Args:
+        model: timm's name without tag.
+        tag: timm's tag, or ``"ovseg"`` for weights packaged with this library.
+
+    Raises:
+        WeightsNotFoundError: timm has no such tag; the error names those of the model.
+    """
+    if tag == NANO_TAG:
+        return nano_source(model)
+    config = tag_config(model, tag)
+    if config is None or not config.has_weights:
+        known = [n.partition(".")[2] for n in timm.list_models(f"{model}.*", pretrained=True)]
+        raise WeightsNotFoundError(
+            f"timm {timm.__version__} has no weights {tag!r} for {model!r}: known are "
+            f"{', '.join(known) or 'none'}."
+        )
+    name = f"{model}/{tag}"
+    if config.hf_hub_id:
+        return WeightSource(
+            name=name,
+            hub_repo=config.hf_hub_id,
+            hub_files=("model.safetensors", "pytorch_model.bin"),
+            licence=config.license,
+        )
+    return WeightSource(name=name, url=config.url, licence=config.license)
 
 
 def adapt_state_dict(state: dict[str, Tensor], model: Module, source: str) -> dict[str, Tensor]:

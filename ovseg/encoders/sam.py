@@ -94,7 +94,7 @@ class SAM(Encoder):
         super().__init__(precision, frozen)
         name, self.architecture = sam_architecture(model)
         source = choose_source(name, pretrained, weights, sources.sam_source)
-        self._fingerprint = fingerprint(name, source)
+        self._name, self._source = name, source
         self.sam = build_sam(self.architecture)
         if source is None:
             self.warn_random(name)
@@ -115,7 +115,7 @@ class SAM(Encoder):
     @property
     def fingerprint(self) -> str:
         """Stable name of architecture and weights."""
-        return self._fingerprint
+        return fingerprint(self._name, self._source)
 
     @property
     def patch_size(self) -> int:

@@ -15,8 +15,10 @@ def _seeded():
 
 @pytest.fixture
 def widen():
-    """Draw a model's parameters wide: at timm's own start attention is flat and layer scale ~0,
-    so that wrong positions, keys or scales would pass unseen.
+    """Draw a model's parameters wide.
+
+    As models start out, attention is flat and layer scale near 0, so that wrong positions, keys
+    or scales would pass unseen.
     """
 
     def draw(model: nn.Module, seed: int = 0, std: float = 0.3) -> nn.Module:

@@ -55,7 +55,7 @@ def test_walk_gives_timms_own_features(name, patch, grid, widen):
 @pytest.mark.parametrize(("name", "patch"), MODELS)
 @torch.no_grad()
 def test_qkv_are_those_of_the_attention_product(name, patch, widen, monkeypatch):
-    """timm's own forward hands the same q, k, v to the product, and attention is not flat."""
+    """Timm's own forward hands the same q, k, v to the product, and attention is not flat."""
     model = build(name, patch, widen)
     images = torch.randn(1, 3, 4 * patch, 4 * patch)
     x, rope, _ = embed_patches(model, images, resize)
