@@ -1,1 +1,25 @@
 """Frozen foundation models behind small interfaces, and how their weights are found."""
+
+from ovseg.encoders.base import Encoder, RandomWeightsWarning
+from ovseg.encoders.clip_conv import CLIPConv
+from ovseg.encoders.clip_text import CLIPText
+from ovseg.encoders.clip_vit import CLIPViT, TokenState
+from ovseg.encoders.last_block import LastBlock
+from ovseg.encoders.position import POSITION_MODES, resize_position_embedding
+from ovseg.encoders.weights import WeightSource, fetch, load_state_dict, sha256_of
+
+__all__ = [
+    "POSITION_MODES",
+    "CLIPConv",
+    "CLIPText",
+    "CLIPViT",
+    "Encoder",
+    "LastBlock",
+    "RandomWeightsWarning",
+    "TokenState",
+    "WeightSource",
+    "fetch",
+    "load_state_dict",
+    "resize_position_embedding",
+    "sha256_of",
+]
