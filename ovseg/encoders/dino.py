@@ -10,9 +10,9 @@ import timm
 from torch import Tensor, nn
 
 from ovseg.encoders.base import Encoder
-from ovseg.encoders.dino_weights import adapt_state_dict, dino_source, tag_config
+from ovseg.encoders.dino_weights import adapt_state_dict, tag_config
 from ovseg.encoders.position import POSITION_MODES, resize_position_embedding
-from ovseg.encoders.sources import NANO_TAG
+from ovseg.encoders.sources import NANO_TAG, dino_source
 from ovseg.encoders.timm_blocks import check_walkable, embed_patches, run_blocks
 from ovseg.encoders.weights import (
     apply_state_dict,

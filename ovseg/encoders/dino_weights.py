@@ -1,4 +1,4 @@
-"""DINO's weights: where timm says they lie, and how the authors' own files fit timm's names."""
+"""DINO's weights: what timm records of them, and how the authors' own files fit timm's names."""
 
 from __future__ import annotations
 
@@ -10,51 +10,19 @@ import timm.models.vision_transformer
 from torch import Tensor
 from torch.nn import Module
 
-from ovseg.encoders.sources import NANO_TAG, nano_source
-from ovseg.encoders.weights import WeightSource
-from ovseg.errors import CheckpointMismatchError, WeightsNotFoundError
+from ovseg.errors import CheckpointMismatchError
 
-__all__ = ["adapt_state_dict", "dino_source", "tag_config"]
+__all__ = ["adapt_state_dict", "tag_config"]
 
 
 def tag_config(model: str, tag: str | None) -> Any | None:
-    """Give what timm records of a model's weights (mean, std, where they lie), or None."""
+    """Give what timm records of a model's weights (mean, std, ...); None where it knows none."""
     if tag is None:
         return None
     try:
         return timm.get_pretrained_cfg(f"{model}.{tag}", allow_unregistered=False)
     except RuntimeError:  # timm's way to say that it has no such model or tag
         return None
-
-
-def dino_source(model: str, tag: str) -> WeightSource:
-    """Find the weights a tag of a timm model stands for.
-
-    Args:
-        model: timm's name without tag.
-        tag: timm's tag, or ``"ovseg"`` for weights packaged with this library.
-
-    Raises:
-        WeightsNotFoundError: timm has no such tag; the error names those of the model.
-    """
-    if tag == NANO_TAG:
-        return nano_source(model)
-    config = tag_config(model, tag)
-    if config is None or not config.has_weights:
-        known = [n.partition(".")[2] for n in timm.list_models(f"{model}.*", pretrained=True)]
-        raise WeightsNotFoundError(
-            f"timm {timm.__version__} has no weights {tag!r} for {model!r}: known are "
-            f"{', '.join(known) or 'none'}."
-        )
-    name = f"{model}/{tag}"
-    if config.hf_hub_id:
-        return WeightSource(
-            name=name,
-            hub_repo=config.hf_hub_id,
-            hub_files=("model.safetensors", "pytorch_model.bin"),
-            licence=config.license,
-        )
-    return WeightSource(name=name, url=config.url, licence=config.license)
 
 
 def adapt_state_dict(state: dict[str, Tensor], model: Module, source: str) -> dict[str, Tensor]:
@@ -72,18 +40,40 @@ def adapt_state_dict(state: dict[str, Tensor], model: Module, source: str) -> di
         Tensors by timm's names, to be loaded strictly.
 
     Raises:
-        CheckpointMismatchError: The checkpoint has biases of q, k, v where the model has none.
+        CheckpointMismatchError: The checkpoint's patches or table of positions have another size,
+            which timm would stretch silently; or it has biases of q, k, v where the model has none.
     """
     for prefix in ("module.", "backbone."):
         if any(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     # Projection heads of self-distillation, and classifiers, are not part of the encoder.
     state = {name: tensor for name, tensor in state.items() if not name.startswith("head.")}
+    _check_sizes(state, model, source)
     if isinstance(model, timm.models.eva.Eva):
         if "storage_tokens" in state:
             state = _without_empty_biases(state, model, source)
         return timm.models.eva.checkpoint_filter_fn(state, model)
     return timm.models.vision_transformer.checkpoint_filter_fn(state, model)
+
+
+def _check_sizes(state: dict[str, Tensor], model: Module, source: str) -> None:
+    weight = state.get("patch_embed.proj.weight")
+    if weight is not None and weight.shape[-2:] != model.patch_embed.proj.weight.shape[-2:]:
+        raise CheckpointMismatchError(
+            f"{source} has patches of {tuple(weight.shape[-2:])} pixels, the model of "
+            f"{tuple(model.patch_embed.proj.weight.shape[-2:])}; choose the model of that patch."
+        )
+    table = state.get("pos_embed")
+    if table is None or model.pos_embed is None:
+        return
+    # facebookresearch's DINOv2 keeps a row for the class token that timm adds to the token.
+    rows = table.shape[1] - ("register_tokens" in state)
+    if rows != model.pos_embed.shape[1]:
+        raise CheckpointMismatchError(
+            f"{source} has a table of {rows} positions, the model of {model.pos_embed.shape[1]}; "
+            "build the model with the img_size the weights were trained at "
+            "(overrides={'img_size': ...})."
+        )
 
 
 def _without_empty_biases(

@@ -8,7 +8,8 @@ import torch
 
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.encoders.dino import DINO, authors_position
-from ovseg.errors import ConfigError, WeightsNotFoundError
+from ovseg.errors import CheckpointMismatchError, ConfigError, WeightsNotFoundError
+from ovseg.registry import MODELS
 
 # timm model, patch, prefix tokens
 TINY = [
@@ -182,3 +183,44 @@ def test_what_cannot_be_built_is_refused(options, error, words):
     options = {"model": "vit_small_patch16_224", "pretrained": None, **options}
     with pytest.raises(error, match=words):
         DINO(**options)
+
+
+@pytest.mark.parametrize(("model", "patch", "prefix"), TINY)
+def test_a_local_file_loads_and_names_itself(model, patch, prefix, widen, tmp_path):
+    dino = build(model, patch, widen)
+    assert "random" in dino.fingerprint
+    assert "depth=2" in dino.fingerprint
+    path = tmp_path / "weights.pth"
+    torch.save(dino.vit.state_dict(), path)
+    overrides = dict(embed_dim=48, num_heads=3, depth=2, img_size=4 * patch)
+    loaded = DINO(model, weights=str(path), overrides=overrides)
+    images = torch.randn(1, 3, 2 * patch, 3 * patch)
+    assert torch.equal(loaded.features(images).tokens, dino.features(images).tokens)
+    assert "random" not in loaded.fingerprint
+    assert "sha256" in loaded.fingerprint
+    with pytest.raises(CheckpointMismatchError):
+        DINO(model, weights=str(path), overrides={**overrides, "depth": 3})
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(WeightsNotFoundError, match=r"nowhere\.pth"):
+        DINO("vit_small_patch16_224", weights="nowhere.pth")
+
+
+def test_statistics_are_those_of_the_weights():
+    """Timm's default weights of this model want another mean; no DINO does."""
+    dino = build("vit_small_patch16_224", 16)
+    assert (dino.mean, dino.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@pytest.mark.parametrize(("model", "patch", "prefix"), TINY)
+def test_unfrozen_learns_in_all_its_blocks(model, patch, prefix, widen):
+    dino = build(model, patch, widen, frozen=False)
+    assert dino.train().training
+    dino.features(torch.randn(1, 3, 2 * patch, 2 * patch)).tokens.square().mean().backward()
+    missing = {name for name, p in dino.vit.named_parameters() if p.grad is None}
+    assert not missing
+
+
+def test_is_registered():
+    assert MODELS.module_dict["DINO"] is DINO

@@ -4,8 +4,8 @@ import pytest
 import timm
 import torch
 
-from ovseg.encoders.dino_weights import adapt_state_dict, dino_source, tag_config
-from ovseg.errors import CheckpointMismatchError, WeightsNotFoundError
+from ovseg.encoders.dino_weights import adapt_state_dict, tag_config
+from ovseg.errors import CheckpointMismatchError
 
 
 def build(model: str, widen, patch: int = 16):
@@ -97,30 +97,25 @@ def test_biases_that_would_be_lost_are_refused(widen):
 
 
 @pytest.mark.parametrize(
-    ("model", "tag", "repository"),
-    [
-        ("vit_small_patch8_224", "dino", "timm/vit_small_patch8_224.dino"),
-        ("vit_base_patch14_dinov2", "lvd142m", "timm/vit_base_patch14_dinov2.lvd142m"),
-        ("vit_base_patch16_dinov3", "lvd1689m", "timm/vit_base_patch16_dinov3.lvd1689m"),
-    ],
+    ("other", "patch", "words"),
+    [("vit_small_patch8_224", 8, "patches of"), ("vit_small_patch16_224", 24, "img_size")],
 )
-def test_known_tags_have_a_source(model, tag, repository):
-    source = dino_source(model, tag)
-    assert source.hub_repo == repository
-    assert source.name == f"{model}/{tag}"
-    assert source.licence
-    assert tuple(tag_config(model, tag).mean) == (0.485, 0.456, 0.406)
+def test_sizes_timm_would_stretch_are_refused(other, patch, words, widen):
+    state = build("vit_small_patch16_224", widen).state_dict()
+    with pytest.raises(CheckpointMismatchError, match=words):
+        adapt_state_dict(dict(state), build(other, widen, patch), "some.pth")
 
 
 @pytest.mark.parametrize(
-    ("model", "tag", "words"),
+    ("model", "tag", "mean"),
     [
-        ("vit_base_patch14_dinov2", "dino", "lvd142m"),
-        ("vit_base_patch16_224", "dinosaur", "dino"),
-        ("vit_nothing", "dino", "none"),
-        ("vit_base_patch16_224", "ovseg", "no packaged weights"),
+        ("vit_base_patch16_224", "dino", (0.485, 0.456, 0.406)),
+        ("vit_large_patch16_dinov3", "sat493m", (0.430, 0.411, 0.296)),
+        ("vit_base_patch16_224", "dinosaur", None),
+        ("vit_nothing", "dino", None),
+        ("vit_base_patch16_224", None, None),
     ],
 )
-def test_unknown_tags_are_refused_with_the_known_ones(model, tag, words):
-    with pytest.raises(WeightsNotFoundError, match=words):
-        dino_source(model, tag)
+def test_statistics_of_a_tag(model, tag, mean):
+    config = tag_config(model, tag)
+    assert (None if config is None else tuple(config.mean)) == mean

@@ -8,7 +8,8 @@ from segment_anything import SamPredictor
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.encoders.sam import SAM
 from ovseg.encoders.sam_prompts import scale_coords
-from ovseg.errors import ConfigError, WeightsNotFoundError
+from ovseg.errors import CheckpointMismatchError, ConfigError, WeightsNotFoundError
+from ovseg.registry import MODELS
 
 TINY = dict(
     name="tiny", embed_dim=48, depth=4, num_heads=3, global_attn_indexes=(1, 3), window_size=3,
@@ -19,9 +20,9 @@ TINY = dict(
 
 @pytest.fixture
 def build(widen):
-    def make(precision: str = "fp32", **changes) -> SAM:
+    def make(precision: str = "fp32", frozen: bool = True, **changes) -> SAM:
         with pytest.warns(RandomWeightsWarning):
-            sam = SAM({**TINY, **changes}, pretrained=None, precision=precision)
+            sam = SAM({**TINY, **changes}, pretrained=None, precision=precision, frozen=frozen)
         return widen(sam, std=0.25)
 
     return make
@@ -223,10 +224,32 @@ def test_checkpoints_in_the_authors_layout_load(build, tmp_path, extra):
     images = torch.randn(1, 3, 64, 64)
     assert torch.equal(loaded.encode(images).embedding, sam.encode(images).embedding)
     assert "random" not in loaded.fingerprint
-    with pytest.raises(Exception, match="embed"):
+    with pytest.raises(CheckpointMismatchError):
         SAM({**TINY, "embed_dim": 96}, weights=str(tmp_path / "sam.pth"))
 
 
 def test_own_sizes_have_no_published_weights():
     with pytest.raises(WeightsNotFoundError, match="tiny"):
         SAM(TINY)
+
+
+def test_unfrozen_learns_in_all_its_parts(build):
+    """From masks back to the patch embedding, through attention taken row by row."""
+    sam = build(frozen=False)
+    assert sam.train().training
+    state = sam.encode(torch.randn(1, 3, 64, 64))
+    given = prompts(2)
+    masks, quality = sam.prompt_masks(state, **given)
+    (masks.square().mean() + quality.square().mean()).backward()
+    learnt = {name for name, p in sam.sam.named_parameters() if p.grad is not None}
+    assert {
+        "image_encoder.patch_embed.proj.weight",
+        "image_encoder.blocks.3.attn.rel_pos_h",
+        "image_encoder.blocks.1.attn.qkv.weight",
+        "prompt_encoder.mask_downscaling.0.weight",
+        "mask_decoder.output_upscaling.0.weight",
+    } <= learnt
+
+
+def test_is_registered():
+    assert MODELS.module_dict["SAM"] is SAM
