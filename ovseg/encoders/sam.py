@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +13,7 @@ from ovseg.encoders.base import Encoder
 from ovseg.encoders.sam_attention import GlobalAttention
 from ovseg.encoders.sam_build import SAMArchitecture, build_sam, sam_architecture
 from ovseg.encoders.sam_prompts import check_prompts, upscale_masks
+from ovseg.encoders.sam_state import SAMState
 from ovseg.encoders.weights import (
     apply_state_dict,
     choose_source,
@@ -25,35 +25,6 @@ from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
 
 __all__ = ["SAM", "SAMState"]
-
-
-@dataclass(frozen=True)
-class SAMState:
-    """What SAM's image encoder gives for images of one size.
-
-    Attributes:
-        embedding: (B, C, h, w) float32, the embedding the mask decoder reads, padding included.
-        tokens: (B, N, D) float32, input of the last block, ``N = h * w`` in row order.
-        grid: (h, w) patches of the padded square.
-        input_size: (height, width) of the images before padding, in pixels.
-        valid_grid: (h, w) whole patches covered by the images, at least 1; the rest is padding.
-        attention: The last block's attention, or None if that block attends in windows.
-    """
-
-    embedding: Tensor
-    tokens: Tensor
-    grid: tuple[int, int]
-    input_size: tuple[int, int]
-    valid_grid: tuple[int, int]
-    attention: GlobalAttention | None
-
-    @property
-    def valid_index(self) -> Tensor:
-        """(h' * w',) int64 indices of the tokens inside :attr:`valid_grid`, in row order."""
-        h, w = self.valid_grid
-        rows = torch.arange(h, device=self.embedding.device)
-        columns = torch.arange(w, device=self.embedding.device)
-        return (rows[:, None] * self.grid[1] + columns).flatten()
 
 
 @MODELS.register_module()
@@ -286,6 +257,7 @@ class SAM(Encoder):
             )
         if masks is not None:
             masks = masks.float().expand(count, -1, -1, -1)
+        positions = encoder.get_dense_pe()
         logits, quality = [], []
         for start in range(0, count, chunk):
             part = slice(start, start + chunk)
@@ -296,7 +268,7 @@ class SAM(Encoder):
             )
             low, iou = decoder(
                 image_embeddings=embedding.float(),
-                image_pe=encoder.get_dense_pe(),
+                image_pe=positions,
                 sparse_prompt_embeddings=sparse,
                 dense_prompt_embeddings=dense,
                 multimask_output=multimask,
