@@ -90,7 +90,8 @@ class DINO(Encoder):
     2021; Oquab et al., "DINOv2", 2023; Darcet et al., "Vision Transformers Need Registers", 2024;
     Simeoni et al., "DINOv3", 2025. ``tokens`` agrees with ``get_intermediate_layers(x)[0]`` of
     the authors' code without the class and register tokens, and with timm's own
-    ``forward_features`` at the native size.
+    ``forward_features`` at the native size. DINOv3's rotation is timm's, in float32; the authors'
+    checkpoints keep its periods in bfloat16, which moves features a little.
 
     Args:
         model: A ViT of timm, without tag: ``vit_small_patch16_224``, ``vit_base_patch8_224``,

@@ -12,7 +12,12 @@ from ovseg.encoders import sources
 from ovseg.encoders.base import Encoder
 from ovseg.encoders.sam_attention import GlobalAttention
 from ovseg.encoders.sam_build import SAMArchitecture, build_sam, sam_architecture
-from ovseg.encoders.sam_prompts import check_prompts, upscale_masks
+from ovseg.encoders.sam_prompts import (
+    check_prompts,
+    fit_longest_side,
+    scale_coords,
+    upscale_masks,
+)
 from ovseg.encoders.sam_state import SAMState
 from ovseg.encoders.weights import (
     apply_state_dict,
@@ -31,9 +36,9 @@ __all__ = ["SAM", "SAMState"]
 class SAM(Encoder):
     """The Segment Anything Model of the installed ``segment_anything`` package.
 
-    Images enter as SAM wants them: resized so that the longest side is :attr:`image_size` (see
-    :func:`ovseg.encoders.sam_prompts.fit_longest_side`) and normalised with :attr:`mean` and
-    :attr:`std`; they are padded with zeros to the right and below here.
+    Images enter as SAM wants them: resized to :meth:`input_size`, so that the longest side is
+    :attr:`image_size`, and normalised with :attr:`mean` and :attr:`std`. They are padded with
+    zeros to the right and below here.
 
     ``precision`` is that of the image encoder. The prompt encoder and the mask decoder are small
     and always work in float32.
@@ -102,6 +107,14 @@ class SAM(Encoder):
     def image_size(self) -> int:
         """Side of the square input, in pixels."""
         return self.architecture.image_size
+
+    def input_size(self, original_size: tuple[int, int]) -> tuple[int, int]:
+        """Give the (height, width) an image of ``original_size`` must be resized to."""
+        return fit_longest_side(original_size, self.image_size)
+
+    def scale_coords(self, coords: Tensor, original_size: tuple[int, int]) -> Tensor:
+        """Bring points (..., 2) or boxes (..., 4), x first, from an image into SAM's input."""
+        return scale_coords(coords, original_size, self.image_size)
 
     def encode(self, images: Tensor) -> SAMState:
         """Encode images.
@@ -219,8 +232,7 @@ class SAM(Encoder):
     ) -> tuple[Tensor, Tensor]:
         """Give masks for prompts on one image.
 
-        Coordinates are pixels x, y of SAM's input
-        (:func:`ovseg.encoders.sam_prompts.scale_coords`).
+        Coordinates are pixels x, y of SAM's input (:meth:`scale_coords`).
 
         Args:
             embedding: (C, h, w) or (1, C, h, w) embedding of one image, or a state of one image.

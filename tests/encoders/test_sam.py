@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from segment_anything import SamPredictor
 
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.encoders.sam import SAM
-from ovseg.encoders.sam_prompts import scale_coords
 from ovseg.errors import CheckpointMismatchError, ConfigError, WeightsNotFoundError
 from ovseg.registry import MODELS
 
@@ -185,17 +185,18 @@ def test_from_an_image_to_a_mask_of_its_size(build):
     """The whole path, with coordinates of the image: as SamPredictor.predict."""
     sam = build()
     predictor = SamPredictor(sam.sam)
-    image = np.random.default_rng(1).integers(0, 256, (30, 64, 3), dtype=np.uint8)
+    image = np.random.default_rng(1).integers(0, 256, (32, 68, 3), dtype=np.uint8)
     predictor.set_image(image)
     box = np.array([10.0, 4, 50, 25])
     expected, _, _ = predictor.predict(box=box, return_logits=True)
 
-    pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
+    resized = Image.fromarray(image).resize(sam.input_size((32, 68))[::-1], Image.BILINEAR)
+    pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1)[None] / 255
     mean, std = (torch.tensor(x)[:, None, None] for x in (sam.mean, sam.std))
     state = sam.encode((pixels - mean) / std)
-    boxes = scale_coords(torch.from_numpy(box)[None], (30, 64), sam.image_size)
+    boxes = sam.scale_coords(torch.from_numpy(box)[None], (32, 68))
     low, _ = sam.prompt_masks(state, boxes=boxes)
-    masks = sam.upscale(low, (30, 64), state.input_size)[0]
+    masks = sam.upscale(low, (32, 68), state.input_size)[0]
     torch.testing.assert_close(masks, torch.from_numpy(expected), rtol=1e-4, atol=1e-3)
 
 
