@@ -1,0 +1,1 @@
+"""Benchmark datasets and the transforms that read them."""
