@@ -7,12 +7,8 @@ something under a scope that has no registry of that kind.
 
 from __future__ import annotations
 
-from ovseg import compat
-
-compat.install()
-
-from mmengine.registry import Registry  # noqa: E402
-from mmseg import registry as mmseg_registry  # noqa: E402
+from mmengine.registry import Registry
+from mmseg import registry as mmseg_registry
 
 __all__ = [
     "DATASETS",
@@ -54,8 +50,8 @@ TASK_UTILS = _child("TASK_UTILS", "mmseg.models")
 WEIGHT_INITIALIZERS = _child("WEIGHT_INITIALIZERS", "mmseg.models")
 
 # data
-DATASETS = _child("DATASETS", "mmseg.datasets", "ovseg.datasets")
-TRANSFORMS = _child("TRANSFORMS", "mmseg.datasets", "ovseg.datasets")
+DATASETS = _child("DATASETS", "mmseg.datasets", "ovseg.datasets.builtin")
+TRANSFORMS = _child("TRANSFORMS", "mmseg.datasets", "ovseg.datasets.builtin")
 DATA_SAMPLERS = _child("DATA_SAMPLERS", "mmseg.datasets")
 
 # running, scoring, looking at results

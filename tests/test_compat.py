@@ -39,12 +39,30 @@ def test_fresh_interpreter_imports_everything_quietly():
     code = (
         "import ovseg.registry, mmseg.apis, mmseg.engine, mmseg.evaluation, mmseg.models, sys;"
         "import mmcv, mmcv.ops; assert mmcv.ops is sys.modules['mmcv.ops'];"
+        "from mmengine.runner.checkpoint import CheckpointLoader as C;"
+        "assert C._get_checkpoint_loader('x.pth').__module__ == 'ovseg.utils.checkpoints';"
         "from mmcv.utils.env import collect_env; print(collect_env()['MMCV Compiler'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "n/a"
     assert "mmcv" not in done.stderr
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    heavy = ("torch", "mmcv", "mmengine", "mmseg", "numpy", "PIL")
+    code = f"import ovseg, sys; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_readers_take_their_place_when_mmengine_came_first():
+    code = (
+        "import mmengine.runner.checkpoint as c, ovseg;"
+        "print(c.CheckpointLoader._get_checkpoint_loader('x.pth').__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "ovseg.utils.checkpoints", done.stderr
 
 
 def test_install_twice_changes_nothing():
@@ -57,7 +75,7 @@ def test_install_twice_changes_nothing():
 def test_steps_aside_for_compiled_operators(monkeypatch):
     monkeypatch.delitem(sys.modules, "mmcv.ops", raising=False)
     ours = importlib.util.find_spec("mmcv.ops")
-    assert isinstance(ours.loader, compat._OpsFinder)
+    assert isinstance(ours.loader, compat._Finder)
 
     compiled = types.ModuleType("mmcv._ext")
     compiled.__spec__ = importlib.machinery.ModuleSpec("mmcv._ext", None)
