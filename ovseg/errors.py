@@ -45,3 +45,15 @@ class ConfigError(OvsegError, ValueError):
 
 class DatasetError(OvsegError, ValueError):
     """A dataset on disk is not laid out, or not labelled, as its configuration says."""
+
+
+class ResultError(OvsegError, ValueError):
+    """A result is inconsistent, or a saved result cannot be read."""
+
+
+class SaveError(OvsegError, OSError):
+    """A result cannot be written (disk full, folder not writable, name in use)."""
+
+
+class MissingDependencyError(OvsegError, ImportError):
+    """An optional package is needed for what was asked and is not installed."""

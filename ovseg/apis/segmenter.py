@@ -1,0 +1,193 @@
+"""The short way: a model by name, images of any kind in, results out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.structures import BaseDataElement
+from mmseg.structures import SegDataSample
+
+from ovseg.apis.inputs import ImageInput, as_list, load_image
+from ovseg.apis.result import SegmentationResult
+from ovseg.apis.zoo import config_root, model_info
+from ovseg.errors import ConfigError
+from ovseg.registry import MODELS
+from ovseg.version import __version__
+
+#: The model of `ovseg.segment` where none is named: real, never the nano one.
+DEFAULT_MODEL = "maskclip_vit-b16"
+_ENCODERS = ("image_encoder", "text_encoder")
+
+
+class Segmenter:
+    """A model that is ready for images.
+
+    Args:
+        model: a built segmentor.
+        name: what results say it was made by.
+    """
+
+    def __init__(self, model: torch.nn.Module, name: str) -> None:
+        self.model = model.eval()
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Segmenter({self.name!r}, device={str(self.device)!r})"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def to(self, device: str | torch.device) -> Segmenter:
+        """Move the model."""
+        self.model.to(device)
+        return self
+
+    def segment(
+        self,
+        images: Any,
+        classes: Any = None,
+        *,
+        background: Any = None,
+        batch_size: int = 1,
+    ) -> SegmentationResult | list[SegmentationResult]:
+        """Segment one image or many.
+
+        Args:
+            images: a path, open file, bytes, PIL image, NumPy array (H, W, 3) in RGB, tensor
+                (3, H, W), or a list of them. A list may mix kinds and sizes.
+            classes: a list of names, a dict of synonyms, a file, or the name of a built-in
+                vocabulary; None keeps the classes of the call before (or of the config).
+            background: words of a background class to put first, if any.
+            batch_size: images whose windows go through the encoder together; results do not
+                depend on it.
+
+        Returns:
+            One result for one image, a list for a list.
+
+        Raises:
+            ImageError: if an input is not an image; names it.
+            VocabularyError: if the classes cannot be used.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        sources, single = as_list(images)
+        if classes is not None:
+            self.model.set_vocabulary(classes, background)
+        elif background is not None:
+            self.model.set_vocabulary(self.model.require_vocabulary(), background)
+        results: list[SegmentationResult] = []
+        for start in range(0, len(sources), batch_size):
+            loaded = [load_image(source) for source in sources[start : start + batch_size]]
+            results += self._segment_batch(loaded)
+        return results[0] if single else results
+
+    def _segment_batch(self, images: Sequence[ImageInput]) -> list[SegmentationResult]:
+        started = time.perf_counter()
+        tensors = [torch.from_numpy(np.ascontiguousarray(i.pixels.transpose(2, 0, 1))) for i in images]
+        samples: list[BaseDataElement] = [
+            SegDataSample(metainfo={"ori_shape": i.pixels.shape[:2]}) for i in images
+        ]
+        data = self.model.data_preprocessor({"inputs": tensors, "data_samples": samples}, False)
+        found = self.model.predict(data["inputs"], data["data_samples"], with_scores=True)
+        vocabulary = self.model.vocabulary
+        info = {
+            "model": self.name,
+            "ovseg": __version__,
+            "protocol": self.model.protocol.as_dict(),
+            "weights": self.model.fingerprints(),
+            "vocabulary": vocabulary.name,
+            "seconds": round((time.perf_counter() - started) / len(images), 4),
+        }
+        return [
+            SegmentationResult(
+                mask=sample.pred_sem_seg.data[0].numpy(),
+                classes=vocabulary.classes,
+                areas=sample.areas.numpy(),
+                scores=sample.scores.numpy(),
+                image=image.pixels,
+                name=image.name,
+                info=dict(info),
+            )
+            for sample, image in zip(found, images, strict=True)
+        ]
+
+
+def create_model(
+    name: str = DEFAULT_MODEL,
+    *,
+    pretrained: bool | None = True,
+    weights: str | Path | None = None,
+    device: str | torch.device | None = None,
+    precision: str | None = None,
+    **overrides: Any,
+) -> Segmenter:
+    """Build a model of the zoo, or of a config file.
+
+    Args:
+        name: a name of `list_models`, or the path of a config.
+        pretrained: None or False builds it with random weights (and warns that it did).
+        weights: local file of CLIP weights to use in place of the hub's.
+        device: "cpu", "cuda", ...; by default a GPU if there is one.
+        precision: "fp32", "bf16" or "fp16" for every encoder; None keeps the config's.
+        overrides: anything else to set in the model's config, such as ``templates="none"`` or
+            ``protocol={"short_side": 448}`` (dicts are merged into the config's).
+
+    Raises:
+        ConfigError: for an unknown name.
+        WeightsNotFoundError: if weights are needed that cannot be had.
+    """
+    is_file = str(name).endswith(".py")
+    path = Path(name) if is_file else config_root() / model_info(name).config
+    if not path.is_file():
+        raise ConfigError(f"there is no config file {path}: give a path that exists or a model name")
+    config = Config.fromfile(path)
+    if "model" not in config:
+        raise ConfigError(f"{path} does not describe a model: it has no key 'model'")
+    settings: ConfigDict = config.model
+    for key in _ENCODERS:
+        if key not in settings:
+            continue
+        if not pretrained and weights is None:
+            settings[key].pretrained = None
+            settings[key].weights = None
+        if weights is not None:
+            settings[key].weights = str(weights)
+        if precision is not None:
+            settings[key].precision = precision
+    config.merge_from_dict({"model": {k: v for k, v in overrides.items() if v is not None}})
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model = MODELS.build(config.model).to(chosen)
+    return Segmenter(model, path.stem if is_file else str(name))
+
+
+def segment(
+    images: Any, classes: Any, *, model: str | Segmenter = DEFAULT_MODEL, **options: Any
+) -> SegmentationResult | list[SegmentationResult]:
+    """Segment images with words, in one call.
+
+    Builds the model anew at every call; for many calls keep the one `create_model` gives.
+
+    Args:
+        images: see `Segmenter.segment`.
+        classes: see `Segmenter.segment`.
+        model: a name of `list_models`, or a model already built.
+        options: ``background`` and ``batch_size`` go to `Segmenter.segment`, the rest to
+            `create_model`.
+    """
+    call = {key: options.pop(key) for key in ("background", "batch_size") if key in options}
+    if isinstance(model, Segmenter):
+        if options:
+            raise ConfigError(
+                f"{', '.join(sorted(options))} must be given where the model is created"
+            )
+    else:
+        model = create_model(model, **options)
+    return model.segment(images, classes, **call)

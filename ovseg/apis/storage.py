@@ -1,0 +1,177 @@
+"""Results on disk: files that are whole or absent, label PNGs, the JSON record with its RLEs."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ovseg.errors import ResultError, SaveError
+
+__all__ = [
+    "RECORD_FORMAT",
+    "decode_rle",
+    "encode_jpeg",
+    "encode_mask",
+    "encode_png",
+    "encode_record",
+    "encode_rle",
+    "png_void",
+    "read_record",
+    "write_files",
+]
+
+RECORD_FORMAT = "ovseg.segmentation/1"
+
+
+def write_files(files: Mapping[Path, bytes]) -> None:
+    """Write files so that each is whole or absent, also when the disk fills or the power fails.
+
+    All are written under temporary names first and renamed, in the given order, once everything is
+    on the disk: put the file that says "done" last. Missing folders are made.
+
+    Raises:
+        SaveError: something cannot be written; what was there before is still there.
+    """
+    staged: list[tuple[Path, Path]] = []
+    path = None
+    try:
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Short whatever the name, so that the longest allowed file names stay writable.
+            temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+            staged.append((temporary, path))
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        while staged:
+            temporary, path = staged[0]
+            os.replace(temporary, path)
+            staged.pop(0)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SaveError(
+            f"Cannot write {path} ({reason}); free space or choose another output folder, "
+            "files written earlier are kept."
+        ) from error
+    finally:
+        for temporary, _ in staged:
+            temporary.unlink(missing_ok=True)
+
+
+def png_void(num_classes: int) -> int:
+    """Value of void pixels in a label PNG: 255 up to 255 classes (8 bits), else 65535 (16 bits)."""
+    return 255 if num_classes <= 255 else 65535
+
+
+def encode_mask(mask: np.ndarray, num_classes: int, void: int | None) -> bytes:
+    """Label map as a grey PNG: 8 bits up to 255 classes, else 16 bits; see ``png_void`` for void.
+
+    Args:
+        mask: (H, W) integers, 0 <= label < num_classes, or ``void``.
+        num_classes: number of classes, at most 65535.
+        void: the label of pixels without a class, or None.
+
+    Raises:
+        ResultError: there are more than 65535 classes.
+    """
+    if num_classes > 65535:
+        raise ResultError(
+            f"{num_classes} classes do not fit a 16-bit PNG (at most 65535); save without the mask."
+        )
+    dtype = np.uint8 if num_classes <= 255 else np.uint16
+    labels = mask
+    if void is not None:
+        labels = np.where(mask == void, png_void(num_classes), mask)
+    return encode_png(labels.astype(dtype))
+
+
+def encode_png(picture: np.ndarray) -> bytes:
+    """A PNG of (H, W, 3) uint8 RGB, or of (H, W) uint8 or uint16 grey; lossless."""
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 4])[1].tobytes()
+
+
+def encode_jpeg(picture: np.ndarray) -> bytes:
+    """A JPEG of (H, W, 3) uint8 RGB, at a quality that keeps small letters clean."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 93])[1].tobytes()
+
+
+def encode_rle(column_major: np.ndarray) -> dict[str, Any]:
+    """COCO's compressed run-length encoding of a boolean map.
+
+    Args:
+        column_major: (H, W) bool in Fortran order.
+
+    Returns:
+        ``{"size": [H, W], "counts": str}``, as pycocotools reads it.
+    """
+    from pycocotools import mask as coco_mask
+
+    rle = coco_mask.encode(np.asfortranarray(column_major).view(np.uint8))
+    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def decode_rle(rle: Mapping[str, Any]) -> np.ndarray:
+    """Inverse of ``encode_rle``: (H, W) bool."""
+    from pycocotools import mask as coco_mask
+
+    counts = rle["counts"].encode("ascii")
+    return coco_mask.decode({"size": list(rle["size"]), "counts": counts}).astype(bool)
+
+
+def encode_record(record: Mapping[str, Any]) -> bytes:
+    """A JSON record as UTF-8; NumPy values become plain ones, NaN becomes null."""
+    text = json.dumps(_plain(record), ensure_ascii=False, indent=1, allow_nan=False)
+    return (text + "\n").encode("utf-8", "backslashreplace")
+
+
+def read_record(path: str | os.PathLike) -> dict[str, Any]:
+    """Read the JSON record of a saved result.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ResultError: the file is damaged or is not such a record.
+    """
+    try:
+        record = json.loads(Path(path).read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{path} does not exist; name the .json file a result was saved to."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path} cannot be read as JSON ({error}); save it again.") from error
+    found = record.get("format") if isinstance(record, dict) else None
+    if found != RECORD_FORMAT:
+        raise ResultError(
+            f"{path} is not a saved segmentation (format {found!r}, not {RECORD_FORMAT!r}); "
+            "name the .json file a result was saved to."
+        )
+    return record
+
+
+def _plain(value: Any) -> Any:
+    """The value in JSON's own types; what has none is written as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return str(value)

@@ -1,0 +1,75 @@
+"""Step 2, read: how the last block of CLIP turns tokens into dense features.
+
+CLIP's last block was trained for its class token alone; what the other tokens attend to there was
+never asked for. A rule replaces that attention (and may leave out the block's residual and MLP) and
+touches nothing else: no weight, no other block.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ovseg.registry import MODELS
+
+
+class AttentionRule(nn.Module):
+    """What the patch tokens attend to in the last block.
+
+    A rule overrides `mix`. It holds no weights and keeps no state.
+
+    Args:
+        residual: keep the block's residual connection around its attention.
+        mlp: keep the block's MLP (with its own residual).
+    """
+
+    def __init__(self, residual: bool = True, mlp: bool = True) -> None:
+        super().__init__()
+        self.residual, self.mlp = residual, mlp
+
+    def mix(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float
+    ) -> torch.Tensor:
+        """Weighted values for every token: all arguments and the result are (B, heads, L, d)."""
+        raise NotImplementedError
+
+    def forward(self, block, tokens: torch.Tensor, num_prefix: int) -> torch.Tensor:
+        """Dense features of the patches.
+
+        Args:
+            block: the last block, taken apart (`ovseg.encoders.LastBlock`).
+            tokens: (B, P + N, D) input of the last block.
+            num_prefix: P, tokens that are not patches and are left out of the result.
+
+        Returns:
+            (B, N, D) features, before the tower's final norm and projection.
+        """
+        mixed = block.merge(self.mix(*block.qkv(block.norm1(tokens)), block.scale))
+        features = block.add_attention(tokens, mixed) if self.residual else mixed
+        if self.mlp:
+            features = block.add_mlp(features)
+        return features[:, num_prefix:]
+
+
+@MODELS.register_module()
+class PlainAttention(AttentionRule):
+    """CLIP as it is: every token attends where its query points. The baseline."""
+
+    def mix(self, q, k, v, scale):
+        """Softmax attention over all tokens, the class token included."""
+        return F.scaled_dot_product_attention(q, k, v, scale=scale)
+
+
+@MODELS.register_module()
+class MaskCLIPAttention(AttentionRule):
+    """Each token attends to itself alone: its value is its feature.
+
+    Source: Zhou et al., Extract Free Dense Labels from CLIP, 2022, section 3.2. The authors' code
+    keeps the residual and the MLP, so that is the default; later papers that quote MaskCLIP
+    without them are the same rule with ``residual=False, mlp=False``.
+    """
+
+    def mix(self, q, k, v, scale):
+        """The values."""
+        return v

@@ -1,0 +1,126 @@
+"""Maps of class logits that are never held whole: they are read in bands of rows.
+
+847 classes on a photograph of 12 megapixels are 40 GB of logits. What the network gives is a few
+hundred patches; everything between them and the pixels is linear interpolation, which can be done
+for a band of rows at a time. A map has a ``size`` and gives ``rows(start, stop)``.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch.nn import functional as F
+
+from ovseg.dense.windows import Window
+
+
+class LogitMap(Protocol):
+    """A (Q, H, W) map that is read in bands."""
+
+    size: tuple[int, int]
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (Q, stop - start, W) float32."""
+        ...
+
+
+def source_rows(start: int, stop: int, length_out: int, length_in: int, device=None):
+    """Where rows of a bilinearly resized map come from (corners not aligned, as torch does it).
+
+    Returns:
+        Two (stop - start,) int64 tensors of the source rows above and below, and the (stop -
+        start,) float32 weight of the one below.
+    """
+    at = torch.arange(start, stop, device=device, dtype=torch.float32)
+    at = ((at + 0.5) * (length_in / length_out) - 0.5).clamp(min=0)
+    above = at.floor().long().clamp(max=length_in - 1)
+    below = (above + 1).clamp(max=length_in - 1)
+    return above, below, at - above
+
+
+def _blend_rows(source: torch.Tensor, above, below, weight) -> torch.Tensor:
+    """Rows between rows of a (Q, h, w) map."""
+    first, second = source[:, above], source[:, below]
+    return torch.lerp(first, second, weight[:, None])
+
+
+def _widen(rows: torch.Tensor, width: int) -> torch.Tensor:
+    """Resize (Q, n, w) to (Q, n, width) along the rows only."""
+    if rows.shape[-1] == width:
+        return rows
+    size = (rows.shape[1], width)
+    return F.interpolate(rows[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+class WindowLogits:
+    """The logits of overlapping windows, each enlarged to its pixels, averaged where they overlap.
+
+    Args:
+        windows: where they lie; row by row from the top.
+        features: for each window (h, w, E) float32 unit features of its patches.
+        text: (Q, E) float32 unit rows.
+        size: (H, W) of the image the windows cover.
+    """
+
+    def __init__(
+        self,
+        windows: list[Window],
+        features: list[torch.Tensor],
+        text: torch.Tensor,
+        size: tuple[int, int],
+    ) -> None:
+        self.windows, self.features, self.text, self.size = windows, features, text, size
+        self._ready: dict[int, torch.Tensor] = {}
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (Q, stop - start, W) float32."""
+        total = self.text.new_zeros(len(self.text), stop - start, self.size[1])
+        count = self.text.new_zeros(stop - start, self.size[1])
+        for index, window in enumerate(self.windows):
+            first, last = max(start, window.top), min(stop, window.top + window.height)
+            if first >= last:
+                continue
+            band = self._window_rows(index, first - window.top, last - window.top)
+            across = slice(window.left, window.left + window.width)
+            total[:, first - start : last - start, across] += band
+            count[first - start : last - start, across] += 1
+        return total.div_(count)
+
+    def _window_rows(self, index: int, start: int, stop: int) -> torch.Tensor:
+        window, patches = self.windows[index], self._patch_logits(index)
+        height, width = window.padded_size
+        left, _, top, _ = window.pad
+        where = source_rows(start + top, stop + top, height, patches.shape[1], patches.device)
+        return _widen(_blend_rows(patches, *where), width)[:, :, left : left + window.width]
+
+    def _patch_logits(self, index: int) -> torch.Tensor:
+        """(Q, h, w) cosines of one window; those of windows further up are forgotten."""
+        if index not in self._ready:
+            top = self.windows[index].top
+            reach = top - self.windows[index].height
+            self._ready = {i: m for i, m in self._ready.items() if self.windows[i].top > reach}
+            self._ready[index] = (self.features[index] @ self.text.T).permute(2, 0, 1).contiguous()
+        return self._ready[index]
+
+
+class Resized:
+    """Another map at another size, bilinearly (corners not aligned).
+
+    Args:
+        source: the map.
+        size: (H, W) wanted.
+    """
+
+    def __init__(self, source: LogitMap, size: tuple[int, int]) -> None:
+        self.source, self.size = source, size
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (Q, stop - start, W) float32."""
+        if self.size == self.source.size:
+            return self.source.rows(start, stop)
+        above, below, weight = source_rows(start, stop, self.size[0], self.source.size[0])
+        first = int(above[0])
+        needed = self.source.rows(first, int(below[-1]) + 1)
+        at = (tensor.to(needed.device) for tensor in (above - first, below - first, weight))
+        return _widen(_blend_rows(needed, *at), self.size[1])

@@ -1,0 +1,7 @@
+"""Assembly of encoders, words and the five steps into models."""
+
+from ovseg.segmentors.preprocessor import ImagePreprocessor
+from ovseg.segmentors.protocol import Protocol
+from ovseg.segmentors.training_free import TrainingFreeSegmentor
+
+__all__ = ["ImagePreprocessor", "Protocol", "TrainingFreeSegmentor"]
