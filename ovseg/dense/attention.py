@@ -28,9 +28,7 @@ class AttentionRule(nn.Module):
         super().__init__()
         self.residual, self.mlp = residual, mlp
 
-    def mix(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float
-    ) -> torch.Tensor:
+    def mix(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
         """Weighted values for every token: all arguments and the result are (B, heads, L, d)."""
         raise NotImplementedError
 

@@ -1,6 +1,6 @@
 """Draw the sample pictures of demo/images: procedural scenes that no training run has seen.
 
-    python tools/nano/make_samples.py demo/images
+python tools/nano/make_samples.py demo/images
 """
 
 from __future__ import annotations
