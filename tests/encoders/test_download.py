@@ -100,7 +100,7 @@ def test_a_busy_server_is_asked_again(served, statuses):
 
 
 def test_wrong_checksum(served):
-    server, url, target = served
+    _, url, target = served
     wrong = "0" * 64
     with pytest.raises(ChecksumError) as caught:
         download(url, target, sha256=wrong)

@@ -73,7 +73,7 @@ def test_offline_is_one_clear_error_and_the_remedy_works(closed_port, hub_at, tm
 
 
 def test_missing_on_the_server_says_so(server):
-    with pytest.raises(WeightsNotFoundError, match="HTTP 404.*no published sha256"):
+    with pytest.raises(WeightsNotFoundError, match=r"HTTP 404.*no published sha256"):
         fetch(_url(server.url))
 
 
