@@ -152,7 +152,7 @@ def _gather(url: str, part: Path, size: int | None, attempts: int, pause: float)
 
 
 def _once(url: str, part: Path, start: int, size: int | None) -> None:
-    """One request; returns when the file is whole, raises ``_CutError`` when the connection ended."""
+    """One request for the rest of the file; ``_CutError`` when the connection ends before it."""
     request = urllib.request.Request(url, headers={"User-Agent": "ovseg"})
     if start:
         request.add_header("Range", f"bytes={start}-")

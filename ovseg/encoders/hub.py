@@ -15,8 +15,10 @@ __all__ = ["blob_digest", "cached", "digest_of", "download_from_hub", "hub_url"]
 
 
 def hub_url(repo: str, file: str) -> str:
-    """Address a person can download the file from."""
-    return f"https://huggingface.co/{repo}/resolve/main/{file}"
+    """Address a person can download the file from (of the mirror in ``HF_ENDPOINT``, if set)."""
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT}/{repo}/resolve/main/{file}"
 
 
 def cached(repo: str, files: tuple[str, ...], cache_dir: Path | None = None) -> Path | None:
