@@ -7,6 +7,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 
 from ovseg.registry import MODELS
+from ovseg.text import Vocabulary
 
 
 @MODELS.register_module()
@@ -14,26 +15,21 @@ class BrightnessSegmentor(BaseModel):
     """Class k where red is around 80 k; nothing is trained.
 
     Args:
-        vocabulary: Class names; by default those of the dataset.
-        trained: Own one weight that a checkpoint may hold.
+        vocabulary: Anything `Vocabulary.load` takes.
     """
 
     seen = 0  # images of all instances since a test set it to 0
     fail_at = None  # after so many images it is interrupted
 
-    def __init__(self, vocabulary=None, trained=True) -> None:
+    def __init__(self, vocabulary=None) -> None:
         super().__init__()
         self.vocabulary = None
-        if vocabulary:
-            names = ["a", "b", "c"] if isinstance(vocabulary, str) else list(vocabulary)
-            self.vocabulary = Names(names)
-        if trained:
-            self.step = torch.nn.Parameter(torch.tensor([80.0]), requires_grad=False)
-        else:
-            self.step = 80.0
+        if vocabulary is not None:
+            self.set_vocabulary(vocabulary)
+        self.step = torch.nn.Parameter(torch.tensor([80.0]), requires_grad=False)
 
     def set_vocabulary(self, vocabulary) -> None:
-        self.vocabulary = Names(vocabulary)
+        self.vocabulary = Vocabulary.load(vocabulary)
 
     def fingerprints(self) -> dict[str, str]:
         return {"eyes": "none"}
@@ -46,9 +42,3 @@ class BrightnessSegmentor(BaseModel):
             labels = (image[:1].float() / self.step).floor().clamp(max=2).to(torch.int32)
             sample.pred_sem_seg = PixelData(data=labels)
         return data_samples
-
-
-class Names(list):
-    """A list of names that says what it is."""
-
-    name, digest = "given", "-"

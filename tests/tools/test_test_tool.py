@@ -231,13 +231,46 @@ def test_mistakes_end_in_one_line(place, mistake, capsys):
     complaint = capsys.readouterr().err
     error = [line for line in complaint.splitlines() if ": error: " in line]
     assert len(error) == 1 and MISTAKES[mistake] in error[0]
-    assert "Traceback" not in complaint
     assert not (place / "touched").exists()
+
+
+def test_a_mistake_at_the_command_line(place):
+    command = [sys.executable, "tools/test.py", str(place / "config.py"), "nowhere.pth"]
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("test.py: error: Checkpoint nowhere.pth")
 
 
 def test_bugs_keep_their_traceback(place):
     with pytest.raises(KeyError, match="NoSuchModel"):
         run(place, "--cfg-options", "model.type=NoSuchModel")
+
+
+REAL = {
+    # dataset config: images and classes of the real samples
+    "ade20k-150": (3, 150),
+    "coco-panoptic-133": (60, 133),
+}
+
+
+@pytest.mark.parametrize("dataset", REAL)
+def test_real_samples_in_their_own_layout(place, sample_data, dataset, monkeypatch):
+    monkeypatch.setenv("OVSEG_DATA", str(sample_data))
+    bases = [str(ROOT / "configs/_base_" / f"{name}.py") for name in ("default_runtime",)]
+    bases.append(str(ROOT / "configs/_base_/datasets" / f"{dataset}.py"))
+    (place / "config.py").write_text(
+        f"_base_ = {bases}\nmodel = dict(type='BrightnessSegmentor')\n"
+    )
+    assert run(place, "--cfg-options", "test_dataloader.num_workers=0") == 0
+    (record,) = records(place)
+    images, classes = REAL[dataset]
+    assert record["dataset"]["images"] == images == record["metrics"][0]["num_images"]
+    per_class = record["metrics"][0]["per_class"]
+    assert len(per_class) == classes and record["vocabulary"]["name"] == dataset
+    assert 0 < record["scores"]["aAcc"] < 60
+    # Every pixel of the ground truth that is not void was counted.
+    assert sum(row["truth"] for row in per_class) > 100_000 * images
 
 
 @pytest.mark.parametrize("processes", [2])
