@@ -19,7 +19,6 @@ import pytest
 import torch
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
-from tiny_runs import train_config, write_folder_dataset
 
 from ovseg import compat, registry
 from ovseg.errors import (
@@ -30,6 +29,7 @@ from ovseg.errors import (
 )
 from ovseg.utils import mmcv_ops
 from ovseg.utils.checkpoints import check_state_dict, load_checkpoint
+from tests.tiny_runs import train_config, write_folder_dataset
 
 lite_only = pytest.mark.skipif(compat.has_compiled_mmcv(), reason="a compiled mmcv is installed")
 
