@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from ovseg import compat
 from ovseg.version import __version__
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ __all__ = [
     "list_models",
     "segment",
 ]
+
+compat.install()
 
 _HOMES = {
     "SegmentationResult": "ovseg.apis.result",

@@ -8,7 +8,7 @@ class OvsegError(Exception):
 
 
 class ImageError(OvsegError, ValueError):
-    """An input is not an image that can be segmented (unreadable, truncated, wrong shape or dtype)."""
+    """An input is not an image that can be segmented (unreadable, cut short, of a wrong shape)."""
 
 
 class ImageNotFoundError(ImageError, FileNotFoundError):

@@ -1,28 +1,71 @@
 """MMEngine registries of this package: children of MMSegmentation's, scope ``ovseg``.
 
-Everything mmseg registers can be named in our configs, and ours never shadow theirs.
+Everything mmseg and MMEngine register can be named in our configs, and ours never shadow theirs.
+Every registry of mmseg has a child here, the empty ones too: MMEngine warns whenever it builds
+something under a scope that has no registry of that kind.
 """
 
 from __future__ import annotations
 
-from ovseg import compat
+from mmengine.registry import Registry
+from mmseg import registry as mmseg_registry
 
-compat.install()
+__all__ = [
+    "DATASETS",
+    "DATA_SAMPLERS",
+    "EVALUATOR",
+    "HOOKS",
+    "LOG_PROCESSORS",
+    "LOOPS",
+    "METRICS",
+    "MODELS",
+    "MODEL_WRAPPERS",
+    "OPTIMIZERS",
+    "OPTIM_WRAPPERS",
+    "OPTIM_WRAPPER_CONSTRUCTORS",
+    "PARAM_SCHEDULERS",
+    "RUNNERS",
+    "TASK_UTILS",
+    "TRANSFORMS",
+    "VISBACKENDS",
+    "VISUALIZERS",
+    "WEIGHT_INITIALIZERS",
+]
 
-from mmengine.registry import Registry  # noqa: E402
-from mmseg import registry as mmseg_registry  # noqa: E402
 
-__all__ = ["DATASETS", "HOOKS", "METRICS", "MODELS", "TRANSFORMS", "VISUALIZERS"]
+def _child(name: str, *locations: str) -> Registry:
+    """Child of mmseg's registry of that name.
 
-
-def _child(name: str, locations: list[str]) -> Registry:
+    MMEngine imports the locations of the registry it is asked, never those of its parents: where
+    configs name things of mmseg, its package has to be listed here as well.
+    """
     parent = getattr(mmseg_registry, name)
-    return Registry(parent.name, parent=parent, scope="ovseg", locations=locations)
+    return Registry(parent.name, parent=parent, scope="ovseg", locations=list(locations))
 
 
-MODELS = _child("MODELS", ["ovseg.encoders", "ovseg.dense", "ovseg.segmentors"])
-DATASETS = _child("DATASETS", ["ovseg.datasets"])
-TRANSFORMS = _child("TRANSFORMS", ["ovseg.datasets"])
-METRICS = _child("METRICS", ["ovseg.evaluation"])
-VISUALIZERS = _child("VISUALIZERS", ["ovseg.visualization"])
-HOOKS = _child("HOOKS", ["ovseg.evaluation"])
+# what is built from configs of models
+MODELS = _child("MODELS", "mmseg.models", "ovseg.encoders", "ovseg.dense", "ovseg.segmentors")
+MODEL_WRAPPERS = _child("MODEL_WRAPPERS", "mmseg.models")
+TASK_UTILS = _child("TASK_UTILS", "mmseg.models")
+WEIGHT_INITIALIZERS = _child("WEIGHT_INITIALIZERS", "mmseg.models")
+
+# data
+DATASETS = _child("DATASETS", "mmseg.datasets", "ovseg.datasets.builtin")
+TRANSFORMS = _child("TRANSFORMS", "mmseg.datasets", "ovseg.datasets.builtin")
+DATA_SAMPLERS = _child("DATA_SAMPLERS", "mmseg.datasets")
+
+# running, scoring, looking at results
+RUNNERS = _child("RUNNERS", "mmseg.engine")
+LOOPS = _child("LOOPS", "mmseg.engine")
+HOOKS = _child("HOOKS", "mmseg.engine", "ovseg.evaluation")
+LOG_PROCESSORS = _child("LOG_PROCESSORS", "mmseg.engine")
+METRICS = _child("METRICS", "mmseg.evaluation", "ovseg.evaluation")
+EVALUATOR = _child("EVALUATOR", "mmseg.evaluation")
+VISUALIZERS = _child("VISUALIZERS", "mmseg.visualization", "ovseg.visualization")
+VISBACKENDS = _child("VISBACKENDS", "mmseg.visualization")
+
+# training
+OPTIMIZERS = _child("OPTIMIZERS", "mmseg.engine")
+OPTIM_WRAPPERS = _child("OPTIM_WRAPPERS", "mmseg.engine")
+OPTIM_WRAPPER_CONSTRUCTORS = _child("OPTIM_WRAPPER_CONSTRUCTORS", "mmseg.engine")
+PARAM_SCHEDULERS = _child("PARAM_SCHEDULERS", "mmseg.engine")

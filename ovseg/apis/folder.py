@@ -1,4 +1,4 @@
-"""Many files in, results on disk: constant memory, resumable, one bad file does not stop the rest."""
+"""Many files in, results on disk: resumable, in constant memory, and no bad file stops the rest."""
 
 from __future__ import annotations
 
@@ -139,12 +139,17 @@ def segment_folder(
             skipped.append(job.source)
         else:
             todo.append(job)
+    if todo and not hasattr(model, "segment"):
+        model = model()
     show = len(jobs) > 1 if progress is None else progress
     finished: list[Path] = []
 
     def write(job: Job, result: SegmentationResult) -> None:
         result.save(
-            job.folder, job.stem, overlay_format=overlay_format, **{k: k in kinds for k in KINDS[:3]}
+            job.folder,
+            job.stem,
+            overlay_format=overlay_format,
+            **{k: k in kinds for k in KINDS[:3]},
         )
 
     with (
@@ -171,8 +176,6 @@ def segment_folder(
             bar.update()
 
         for batch in _batches(_read_ahead(todo, readers, 2 * batch_size, reject), batch_size):
-            if not hasattr(model, "segment"):
-                model = model()
             for (job, image, source), result in _segment(model, batch, classes, reject):
                 run = {"settings": settings, "digest": digest, "source": source}
                 result = dataclasses.replace(

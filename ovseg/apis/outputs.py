@@ -161,9 +161,10 @@ def is_done(job: Job, digest: str, wanted: Iterable[str]) -> bool:
         run, files = record["info"]["run"], record["files"]
         same_path, same_content = _compare(job.source, run["source"])
         if not same_path and not same_content:
+            other = run["source"]["path"]
             raise SaveError(
-                f"{job.record} holds the result of another picture, {run['source']['path']}; choose "
-                "another output folder or overwrite."
+                f"{job.record} holds the result of another picture, {other}; choose another output "
+                "folder or overwrite."
             )
         whole = all((job.folder / f["name"]).stat().st_size == f["bytes"] for f in files.values())
         names = {f["name"] for f in files.values()}

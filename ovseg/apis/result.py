@@ -153,7 +153,7 @@ class SegmentationResult:
         Args:
             alpha: strength of the fill, 0..1.
             legend: without one the picture has exactly the size of the image.
-            options: ``colors`` and ``max_legend`` of ``ovseg.visualization.draw_overlay``.
+            options: others of ``ovseg.visualization.draw_overlay``, as ``colors``.
 
         Returns:
             (H', W', 3) uint8 RGB. Without ``image`` the label map is painted on a plain ground.
@@ -254,9 +254,8 @@ class SegmentationResult:
             {"index": c, "name": name, "area": int(self.areas[c]), "score": float(self.scores[c])}
             for c, name in enumerate(self.classes)
         ]
-        columns = np.asfortranarray(self.mask)
-        for c in self.present:
-            entries[c]["rle"] = storage.encode_rle(columns == c)
+        for c, rle in storage.encode_rles(self.mask, self.present).items():
+            entries[c]["rle"] = rle
         record = {
             "format": storage.RECORD_FORMAT,
             "name": self.name,
@@ -283,12 +282,8 @@ class SegmentationResult:
         try:
             shape = (int(record["height"]), int(record["width"]))
             entries, void = record["classes"], record["void"]
-            mask = np.full(shape, -1 if void is None else void, dtype=np.int32)
-            for c, entry in enumerate(entries):
-                if "rle" in entry:
-                    if list(entry["rle"]["size"]) != list(shape):
-                        raise ValueError(f"the mask of {entry['name']!r} has another size")
-                    mask[storage.decode_rle(entry["rle"])] = c
+            rles = {c: entry["rle"] for c, entry in enumerate(entries) if "rle" in entry}
+            mask = storage.decode_rles(rles, shape, fill=-1 if void is None else void)
             scores = [np.nan if e["score"] is None else e["score"] for e in entries]
             return cls(
                 mask=mask,
@@ -300,7 +295,7 @@ class SegmentationResult:
                 info=record["info"],
                 void=void,
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ResultError(f"{path} is damaged ({error}); save the result again.") from error
 
     def to_detections(self) -> supervision.Detections:

@@ -91,7 +91,9 @@ class Segmenter:
 
     def _segment_batch(self, images: Sequence[ImageInput]) -> list[SegmentationResult]:
         started = time.perf_counter()
-        tensors = [torch.from_numpy(np.ascontiguousarray(i.pixels.transpose(2, 0, 1))) for i in images]
+        tensors = [
+            torch.from_numpy(np.ascontiguousarray(i.pixels.transpose(2, 0, 1))) for i in images
+        ]
         samples: list[BaseDataElement] = [
             SegDataSample(metainfo={"ori_shape": i.pixels.shape[:2]}) for i in images
         ]
@@ -147,7 +149,9 @@ def create_model(
     is_file = str(name).endswith(".py")
     path = Path(name) if is_file else config_root() / model_info(name).config
     if not path.is_file():
-        raise ConfigError(f"there is no config file {path}: give a path that exists or a model name")
+        raise ConfigError(
+            f"there is no config file {path}: give a path that exists or a model name"
+        )
     config = Config.fromfile(path)
     if "model" not in config:
         raise ConfigError(f"{path} does not describe a model: it has no key 'model'")

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ from ovseg.errors import ResultError, SaveError
 
 __all__ = [
     "RECORD_FORMAT",
-    "decode_rle",
+    "decode_rles",
     "encode_jpeg",
     "encode_mask",
     "encode_png",
     "encode_record",
-    "encode_rle",
+    "encode_rles",
     "png_void",
     "read_record",
     "write_files",
@@ -107,27 +107,100 @@ def encode_jpeg(picture: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 93])[1].tobytes()
 
 
-def encode_rle(column_major: np.ndarray) -> dict[str, Any]:
-    """COCO's compressed run-length encoding of a boolean map.
+def encode_rles(mask: np.ndarray, labels: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """COCO's compressed run-length encodings of several labels, in one pass over the mask.
 
     Args:
-        column_major: (H, W) bool in Fortran order.
+        mask: (H, W) integers.
+        labels: which to encode; each must occur.
 
     Returns:
-        ``{"size": [H, W], "counts": str}``, as pycocotools reads it.
+        By label ``{"size": [H, W], "counts": str}``, what ``pycocotools.mask.encode`` makes of
+        ``mask == label``.
     """
     from pycocotools import mask as coco_mask
 
-    rle = coco_mask.encode(np.asfortranarray(column_major).view(np.uint8))
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+    height, width = mask.shape
+    flat = mask.ravel(order="F")  # COCO counts down the columns
+    cuts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    starts, ends = np.append(0, cuts), np.append(cuts, flat.size)
+    order = np.argsort(flat[starts], kind="stable")
+    starts, ends = starts[order], ends[order]
+    values = flat[starts]
+    encoded = {}
+    for label in labels:
+        first, last = (np.searchsorted(values, label, side=side) for side in ("left", "right"))
+        bounds = np.stack([starts[first:last], ends[first:last]], axis=1).ravel()
+        counts = np.diff(bounds, prepend=0, append=flat.size).tolist()
+        if counts[-1] == 0:
+            counts.pop()
+        plain = {"size": [height, width], "counts": counts}
+        rle = coco_mask.frPyObjects(plain, height, width)
+        encoded[label] = {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+    return encoded
 
 
-def decode_rle(rle: Mapping[str, Any]) -> np.ndarray:
-    """Inverse of ``encode_rle``: (H, W) bool."""
-    from pycocotools import mask as coco_mask
+def decode_rles(
+    rles: Mapping[int, Mapping[str, Any]], shape: tuple[int, int], fill: int
+) -> np.ndarray:
+    """Label map of run-length encodings that do not overlap.
 
-    counts = rle["counts"].encode("ascii")
-    return coco_mask.decode({"size": list(rle["size"]), "counts": counts}).astype(bool)
+    Args:
+        rles: ``{"size": [H, W], "counts": str}`` by label.
+        shape: (H, W).
+        fill: label of the pixels no encoding covers.
+
+    Returns:
+        (H, W) int32.
+
+    Raises:
+        ValueError: an encoding has another size, is damaged, or overlaps another.
+    """
+    starts, ends, labels = [], [], []
+    size = shape[0] * shape[1]
+    for label, rle in rles.items():
+        if list(rle["size"]) != list(shape):
+            raise ValueError(f"the mask of class {label} has another size")
+        bounds = np.cumsum(_counts(rle["counts"]))
+        if len(bounds) == 0 or bounds[-1] > size or (np.diff(bounds) < 0).any():
+            raise ValueError(f"the mask of class {label} is no run-length encoding of this size")
+        starts.append(bounds[0:-1:2])
+        ends.append(bounds[1::2])
+        labels.append(np.full(len(bounds) // 2, label))
+    flat = np.full(size, fill, dtype=np.int32)
+    if starts:
+        start, end, label = (np.concatenate(parts) for parts in (starts, ends, labels))
+        order = np.argsort(start, kind="stable")
+        start, end, label = start[order], end[order], label[order]
+        if (start[1:] < end[:-1]).any():
+            raise ValueError("the masks of two classes overlap")
+        # Runs and the gaps between them by turns, as one sequence.
+        edges = np.append(np.stack([start, end], axis=1).ravel(), size)
+        values = np.full(len(edges), fill, dtype=np.int32)
+        values[1:-1:2] = label
+        flat = np.repeat(values, np.diff(edges, prepend=0))
+    return np.ascontiguousarray(flat.reshape(shape, order="F"))
+
+
+def _counts(text: str) -> list[int]:
+    """Run lengths of COCO's compressed form: groups of 5 bits, from the third on as differences."""
+    counts: list[int] = []
+    value = shift = 0
+    for code in text.encode("ascii"):
+        bits = code - 48
+        if not 0 <= bits < 64:
+            raise ValueError("a run-length encoding holds a foreign character")
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:  # the last group says the sign
+            value -= 1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+        value = shift = 0
+    if shift:
+        raise ValueError("a run-length encoding is cut short")
+    return counts
 
 
 def encode_record(record: Mapping[str, Any]) -> bytes:

@@ -1,1 +1,5 @@
-"""Benchmark datasets and the transforms that read them."""
+"""Benchmark datasets, the transforms that read them, and the procedural scenes.
+
+Nothing is imported here, so that the scenes can be rendered without mmseg; `builtin` imports, and
+thereby registers, every dataset and transform.
+"""

@@ -28,9 +28,7 @@ class AttentionRule(nn.Module):
         super().__init__()
         self.residual, self.mlp = residual, mlp
 
-    def mix(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float
-    ) -> torch.Tensor:
+    def mix(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
         """Weighted values for every token: all arguments and the result are (B, heads, L, d)."""
         raise NotImplementedError
 
@@ -45,11 +43,11 @@ class AttentionRule(nn.Module):
         Returns:
             (B, N, D) features, before the tower's final norm and projection.
         """
-        mixed = block.merge(self.mix(*block.qkv(block.norm1(tokens)), block.scale))
-        features = block.add_attention(tokens, mixed) if self.residual else mixed
+        mixed = self.mix(*block.qkv(block.norm1(tokens)), block.scale)
+        read = block.residual_attn(tokens, mixed) if self.residual else block.attn_branch(mixed)
         if self.mlp:
-            features = block.add_mlp(features)
-        return features[:, num_prefix:]
+            read = block.residual_mlp(read)
+        return read[:, num_prefix:]
 
 
 @MODELS.register_module()

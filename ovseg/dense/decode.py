@@ -70,7 +70,9 @@ def decode(
     device = query_to_class.device
     allowed = torch.ones(len(query_to_class), dtype=torch.bool, device=device)
     if area_threshold > 0:
-        areas = _areas(_bands(logits, query_to_class, scale, allowed, False, band_bytes), num_classes)
+        areas = _areas(
+            _bands(logits, query_to_class, scale, allowed, None, False, band_bytes), num_classes
+        )
         areas[background] = 0
         small = areas <= area_threshold * areas.sum()
         small[background] = False
@@ -81,7 +83,7 @@ def decode(
     areas = torch.zeros(num_classes, dtype=torch.int64)
     sums = torch.zeros(num_classes, dtype=torch.float64)
     wanted = with_scores or prob_threshold > 0
-    bands = _bands(logits, query_to_class, scale, allowed, wanted, band_bytes)
+    bands = _bands(logits, query_to_class, scale, allowed, background, wanted, band_bytes)
     for start, best, probability in bands:
         if prob_threshold > 0:
             best = best.masked_fill(probability < prob_threshold, background)
@@ -95,19 +97,26 @@ def decode(
     return Labels(labels, areas, scores)
 
 
-def _bands(logits, query_to_class, scale, allowed, with_probability, band_bytes):
+def _bands(logits, query_to_class, scale, allowed, background, with_probability, band_bytes):
     """(first row, (n, W) best classes, (n, W) their probabilities or None), from top to bottom."""
     height, width = logits.size
     step = max(1, band_bytes // (4 * len(query_to_class) * width))
     struck = None if bool(allowed.all()) else ~allowed[:, None, None]
     for start in range(0, height, step):
         band = logits.rows(start, min(start + step, height))
-        normalizer = (band * scale).logsumexp(0) if with_probability else None
+        top, query = band.max(0)
+        value = top
         if struck is not None:
-            band = band.masked_fill(struck, -torch.inf)
-        value, query = band.max(0)
-        probability = (value * scale - normalizer).exp() if with_probability else None
-        yield start, query_to_class[query], probability
+            value, query = band.masked_fill(struck, -torch.inf).max(0)
+        best = query_to_class[query]
+        if struck is not None:  # where nothing is left, not even a background word
+            best = best.masked_fill(value == -torch.inf, background)
+        probability = None
+        if with_probability:
+            # The softmax at the best query, in one new array: its largest term is 1.
+            others = (band - top).mul_(scale).exp_().sum(0)
+            probability = ((value - top) * scale).exp_() / others
+        yield start, best, probability
 
 
 def _areas(bands, num_classes: int) -> torch.Tensor:

@@ -62,9 +62,8 @@ class Protocol:
             return spec
         unknown = sorted(set(spec or {}) - set(cls.__dataclass_fields__))
         if unknown:
-            raise ConfigError(
-                f"a protocol has no {', '.join(unknown)}; it has {', '.join(cls.__dataclass_fields__)}"
-            )
+            known = ", ".join(cls.__dataclass_fields__)
+            raise ConfigError(f"a protocol has no {', '.join(unknown)}; it has {known}")
         return cls(**(spec or {}))
 
     @property

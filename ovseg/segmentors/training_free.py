@@ -178,9 +178,7 @@ class TrainingFreeSegmentor(BaseModel):
         fixed = self.protocol.logit_scale
         return self.text_encoder.logit_scale if fixed is None else fixed
 
-    def read(
-        self, images: list[torch.Tensor]
-    ) -> list[tuple[list[Window], list[torch.Tensor]]]:
+    def read(self, images: list[torch.Tensor]) -> list[tuple[list[Window], list[torch.Tensor]]]:
         """Steps 1 and 2: for each image its windows, and each window's (h, w, E) unit features.
 
         Windows of one shape go through the encoder together, whichever image they come from.
@@ -203,7 +201,7 @@ class TrainingFreeSegmentor(BaseModel):
         return list(zip(cuts, features, strict=True))
 
     def dense_features(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Step 2 for a batch of equal windows: (B, 3, H, W) normalized to (B, h, w, E) unit rows."""
+        """Step 2 for equal windows: (B, 3, H, W) normalized pixels to (B, h, w, E) unit rows."""
         encoder = self.image_encoder
         state = encoder.tokens(pixels)
         tokens = self.attention(encoder.last_block, state.tokens, state.num_prefix)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import URLError
@@ -110,35 +109,30 @@ def load_checkpoint(
         with _allowing(_harmless_globals()):
             return torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        if not _looks_like_checkpoint(path):
+        offender = _offender(error)
+        if offender is None:
             raise _damaged(path) from error
         raise UnsafeCheckpointError(
-            f"Checkpoint {path} was not loaded because it would run code: {_offender(error)}; save "
-            "its tensors again with torch.save(model.state_dict(), ...) or as safetensors where "
+            f"Checkpoint {path} was not loaded because it would run code: {offender}; save its "
+            " tensors again with torch.save(model.state_dict(), ...) or as safetensors where "
             "you trust it."
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AssertionError) as error:
-        if isinstance(error, RuntimeError) and "deserialize object on" in str(error):
+    except PermissionError:
+        raise
+    except (RuntimeError, OSError, EOFError, ValueError, LookupError, AssertionError) as error:
+        if "deserialize object on" in str(error):
             raise  # a device that this machine does not have; torch's own message says what to do
         raise _damaged(path) from error
 
 
-def _looks_like_checkpoint(path: Path) -> bool:
-    """Whether the file is a torch zip archive or a pickle stream, the two formats torch writes."""
-    if zipfile.is_zipfile(path):
-        return True
-    with path.open("rb") as file:
-        return file.read(1) == pickle.PROTO
-
-
-def _offender(error: pickle.UnpicklingError) -> str:
-    """The part of torch's long message that names what was refused."""
+def _offender(error: pickle.UnpicklingError) -> str | None:
+    """The part of torch's long message that names what was refused; None where nothing was."""
     text = " ".join(str(error).split())
-    for start in ("Unsupported global:", "Trying to load unsupported GLOBAL", "Trying to call"):
+    for start in ("Unsupported global", "Trying to", "Unsupported class", "Can only"):
         position = text.find(start)
         if position >= 0:
             return text[position:].split(" was not an allowed", 1)[0].split(". ", 1)[0].rstrip(".")
-    return "it holds objects other than tensors and plain values"
+    return None
 
 
 def _damaged(path: Path) -> WeightsError:

@@ -60,7 +60,10 @@ def display_size(height: int, width: int) -> tuple[int, int]:
 
 
 def add_legend(
-    picture: np.ndarray, entries: Sequence[LegendEntry], max_legend: int = 20
+    picture: np.ndarray,
+    entries: Sequence[LegendEntry],
+    max_legend: int = 20,
+    room_for: Sequence[str] = (),
 ) -> np.ndarray:
     """Put a legend panel beside a picture.
 
@@ -68,6 +71,8 @@ def add_legend(
         picture: (H, W, 3) uint8 RGB; it is copied unchanged into the upper left corner.
         entries: what to list, in this order.
         max_legend: most entries to list; the rest become one line "+ n more".
+        room_for: names of all entries there may ever be; the panel then has the same size
+            whichever of them are listed, as the frames of a video need it.
 
     Returns:
         (H', W', 3) uint8 RGB with H' >= H and W' >= W, one of them larger.
@@ -79,15 +84,16 @@ def add_legend(
         names.append(f"+ {len(more)} more")
     if not names:
         names.append("nothing found")
-    sizes = _measure(height, width, names)
+    sizes = _measure(height, width, [*names, *map(clean_text, room_for)])
+    count = max(len(names), min(len(room_for), max_legend + 1))
     below = width / height >= _WIDE
     if below:
         columns = max(1, width // (sizes.entry + 2 * sizes.pad))
-        columns = min(columns, len(names))
+        columns = min(columns, count)
     else:
         fitting = max(1, (height - 2 * sizes.pad) // sizes.row)
-        columns = min(2, math.ceil(len(names) / fitting))
-    rows = math.ceil(len(names) / columns)
+        columns = min(2, math.ceil(count / fitting))
+    rows = math.ceil(count / columns)
     panel_width = columns * (sizes.entry + 2 * sizes.pad)
     panel_height = rows * sizes.row + 2 * sizes.pad
     if below:

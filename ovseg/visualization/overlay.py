@@ -22,6 +22,7 @@ def draw_overlay(
     legend: bool = True,
     max_legend: int = 20,
     void: int | None = None,
+    steady: bool = False,
 ) -> np.ndarray:
     """Paint a label map over its image: filled regions, thin contours and a legend beside it.
 
@@ -39,6 +40,8 @@ def draw_overlay(
             and very thin ones widened.
         max_legend: most classes to list; the rest are summed up as "+ n more".
         void: a label that stays unpainted although it may be a valid index.
+        steady: for the frames of a video: the legend has the same size whatever occurs, and lists
+            the classes in their own order.
 
     Returns:
         (H', W', 3) uint8 RGB.
@@ -60,11 +63,13 @@ def draw_overlay(
             image = cv2.resize(image, size, interpolation=_interpolation((height, width), shown))
     painted = paint(image, labels, colors, alpha)
     order = [c for c in np.argsort(-areas, kind="stable") if areas[c] > 0]
+    if steady:
+        order = sorted(order[:max_legend]) + order[max_legend:]
     entries = [
         LegendEntry(classes[c], tuple(colors[c].tolist()), float(areas[c] / mask.size))
         for c in order
     ]
-    return add_legend(painted, entries, max_legend=max_legend)
+    return add_legend(painted, entries, max_legend, room_for=classes if steady else ())
 
 
 def paint(

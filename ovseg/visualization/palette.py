@@ -21,32 +21,32 @@ NATURAL_COLORS: dict[str, tuple[int, int, int]] = {
     "background": (92, 96, 104),
     "other": (92, 96, 104),
     "sky": (92, 178, 250),
-    "cloud": (196, 214, 238),
+    "cloud": (178, 196, 232),
     "water": (30, 110, 214),
     "sea": (18, 84, 176),
     "river": (62, 140, 205),
-    "lake": (48, 125, 190),
     "grass": (124, 196, 60),
     "tree": (34, 128, 56),
     "plant": (86, 160, 84),
     "earth": (150, 108, 70),
-    "dirt": (142, 104, 72),
     "sand": (226, 196, 130),
-    "mountain": (134, 118, 150),
-    "snow": (206, 232, 246),
-    "road": (128, 100, 140),
+    "mountain": (122, 130, 172),
+    "snow": (222, 248, 255),
+    "road": (132, 86, 130),
     "sidewalk": (214, 120, 200),
     "building": (196, 110, 84),
     "wall": (172, 160, 138),
-    "floor": (190, 140, 96),
-    "ceiling": (200, 196, 180),
+    "floor": (206, 138, 78),
+    "ceiling": (206, 200, 200),
     "fire": (252, 96, 26),
     "person": (228, 44, 82),
 }
 """Color (R, G, B, each 0..255) of names whose color everybody expects."""
 
-_CANDIDATES = 24  # colors a name may try before it takes the best of them
-_MIN_DISTANCE = 0.085  # OKLab distance under which two colors are hard to tell apart
+# Of 60,000 salts the one that tells the first names of the benchmarks' lists apart best.
+_SALT = b"57804"
+_CANDIDATES = 48  # colors a name may try before it takes the best of them
+_MIN_DISTANCE = 0.06  # OKLab distance under which two colors are hard to tell apart
 _SEARCH_LIMIT = 1024  # with more names than this nothing can be told apart anyhow
 
 
@@ -84,7 +84,7 @@ def class_colors(names: Sequence[str]) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _class_colors(names: tuple[str, ...]) -> np.ndarray:
     keys = [_key(name) for name in names]
-    unique = sorted(set(keys), key=lambda key: (key not in NATURAL_COLORS, _digest(key, 0)))
+    unique = sorted(set(keys), key=lambda key: (key not in NATURAL_COLORS, _digest(key)))
     search = len(unique) <= _SEARCH_LIMIT
     taken = np.empty((len(unique), 3))  # OKLab
     chosen: dict[str, np.ndarray] = {}
@@ -116,14 +116,14 @@ def _key(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-def _digest(key: str, size: int) -> bytes:
-    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=size or 16).digest()
+def _digest(key: str) -> bytes:
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @lru_cache(maxsize=16384)
 def _candidates(key: str) -> np.ndarray:
     """The sequence of colors of a name, (n, 3) OKLab, all of them inside sRGB."""
-    seed = hashlib.shake_128(key.encode("utf-8", "surrogatepass")).digest(6 * _CANDIDATES)
+    seed = hashlib.shake_128(_SALT + key.encode("utf-8", "surrogatepass")).digest(6 * _CANDIDATES)
     unit = np.frombuffer(seed, dtype="<u2").reshape(_CANDIDATES, 3) / 65535.0
     hue = 2 * np.pi * unit[:, 0]
     lightness = 0.52 + 0.32 * unit[:, 1]

@@ -40,7 +40,9 @@ CASES = [
 
 @pytest.mark.parametrize("band_bytes", [1, 4000, 10**9])
 @pytest.mark.parametrize(("owners", "scale", "prob", "area", "background"), CASES)
-def test_decode_equals_the_rules_on_the_whole_map(owners, scale, prob, area, background, band_bytes):
+def test_decode_equals_the_rules_on_the_whole_map(
+    owners, scale, prob, area, background, band_bytes
+):
     torch.manual_seed(1)
     query_to_class = torch.tensor(owners)
     num_classes = max(owners) + 1
@@ -69,9 +71,7 @@ def test_decode_equals_the_rules_on_the_whole_map(owners, scale, prob, area, bac
 def test_an_area_threshold_that_strikes_every_class_leaves_the_background():
     logits = torch.zeros(3, 4, 4)
     logits[1, :2], logits[2, 2:] = 1, 1
-    found = decode(
-        Held(logits), torch.arange(3), 3, scale=10, background=0, area_threshold=0.5
-    )
+    found = decode(Held(logits), torch.arange(3), 3, scale=10, background=0, area_threshold=0.5)
     assert found.areas.tolist() == [16, 0, 0]
 
 

@@ -29,7 +29,13 @@ def unit_rows(*shape):
 @pytest.mark.parametrize("step", [1, 7, 1000])
 @pytest.mark.parametrize(
     ("small", "large"),
-    [((14, 14), (224, 224)), ((7, 9), (64, 31)), ((40, 50), (20, 33)), ((1, 1), (5, 6)), ((5, 6), (5, 6))],
+    [
+        ((14, 14), (224, 224)),
+        ((7, 9), (64, 31)),
+        ((40, 50), (20, 33)),
+        ((1, 1), (5, 6)),
+        ((5, 6), (5, 6)),
+    ],
 )
 def test_resized_equals_interpolate(small, large, step):
     torch.manual_seed(0)

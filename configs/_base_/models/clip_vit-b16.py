@@ -1,0 +1,20 @@
+# OpenAI's CLIP ViT-B/16: the tower most published training-free results stand on.
+model = dict(
+    type='TrainingFreeSegmentor',
+    image_encoder=dict(
+        type='CLIPViT',
+        model='ViT-B-16-quickgelu',
+        pretrained='openai',  # None: random weights
+        weights=None,  # a local file of CLIP weights, instead of `pretrained`
+        precision='fp32',  # fp32, bf16 or fp16
+    ),
+    text_encoder=dict(
+        type='CLIPText',
+        model='ViT-B-16-quickgelu',
+        pretrained='openai',
+        weights=None,
+        precision='fp32',
+    ),
+    templates='openai80',
+    window_batch=16,  # windows that go through the encoder together: speed against memory
+)

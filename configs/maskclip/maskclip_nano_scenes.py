@@ -1,0 +1,2 @@
+_base_ = ['./maskclip_nano.py', '../_base_/datasets/scenes.py']
+model = dict(vocabulary=_base_.vocabulary)

@@ -1,0 +1,114 @@
+"""What the tools that run MMEngine have in common: configs, launchers, and errors in one line."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from torch import distributed, nn
+
+from ovseg.errors import ConfigError, OvsegError
+
+__all__ = ["FrozenRunner", "add_common_arguments", "load_config", "prepare_launch", "report_errors"]
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that every tool takes."""
+    parser.add_argument("config", metavar="CONFIG", help="configuration file")
+    parser.add_argument(
+        "--work-dir", metavar="DIR", help="where results go (work_dirs/<name of the config>)"
+    )
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm", "mpi"],
+        default="none",
+        help="how several processes are started (none)",
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        metavar="KEY=VALUE",
+        help="change settings of the config, as in model.window_batch=4",
+    )
+    parser.add_argument("--seed", type=int, help="random seed (of the config, else 0)")
+    # torch.distributed.launch still passes it; torchrun says it in the environment.
+    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)
+
+
+def load_config(arguments: argparse.Namespace) -> Config:
+    """The configuration with the changes of the command line.
+
+    Raises:
+        ConfigError: The file is missing or cannot be read.
+    """
+    path = Path(arguments.config)
+    if not path.is_file():
+        raise ConfigError(f"Config {path} does not exist; see the folder `configs`.")
+    try:
+        config = Config.fromfile(path)
+    except FileNotFoundError as error:
+        raise ConfigError(f"Config {path} inherits from a file that is missing: {error}") from error
+    if arguments.cfg_options:
+        config.merge_from_dict(arguments.cfg_options)
+    if arguments.work_dir:
+        config.work_dir = arguments.work_dir
+    elif config.get("work_dir") is None:
+        config.work_dir = os.path.join("work_dirs", path.stem)
+    config.launcher = arguments.launcher
+    config.setdefault("default_scope", "ovseg")
+    randomness = dict(config.get("randomness") or {})
+    if arguments.seed is not None:
+        randomness["seed"] = arguments.seed
+    config.randomness = {"seed": 0, **randomness} if randomness.get("seed") is None else randomness
+    if arguments.local_rank is not None:
+        os.environ.setdefault("LOCAL_RANK", str(arguments.local_rank))
+    return config
+
+
+def prepare_launch(config: Config) -> None:
+    """Set the scope, and start the process group where MMEngine cannot: without a GPU."""
+    init_default_scope(config.default_scope)
+    on_cpu = not torch.cuda.is_available() and get_device() == "cpu"
+    if config.launcher == "pytorch" and on_cpu and not distributed.is_initialized():
+        limit = (config.get("env_cfg") or {}).get("dist_cfg", {}).get("timeout", 1800)
+        distributed.init_process_group("gloo", timeout=datetime.timedelta(seconds=limit))
+
+
+class FrozenRunner(Runner):
+    """A runner for models that may have nothing to train.
+
+    Torch refuses to wrap those for several processes; they need no wrapping, since there are no
+    gradients to share.
+    """
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Wrap the model as MMEngine does if anything in it is trained, else only move it."""
+        if any(parameter.requires_grad for parameter in model.parameters()):
+            return super().wrap_model(model_wrapper_cfg, model)
+        return model.to(get_device())
+
+
+def report_errors(run: Callable[[], int | None]) -> int:
+    """Run a tool: mistakes a user can mend end in one line and exit code 2, others in a traceback.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        return run() or 0
+    except OvsegError as error:
+        print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    finally:
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()

@@ -1,0 +1,237 @@
+"""Scoring a model on a dataset: checked first, saved image by image, recorded at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import barrier, get_rank, is_main_process
+from mmengine.evaluator import Evaluator
+from torch import nn
+
+from ovseg.apis.running import FrozenRunner, prepare_launch
+from ovseg.errors import CheckpointMismatchError, ConfigError
+from ovseg.evaluation.base import ImageMetric
+from ovseg.evaluation.predictions import SavePredictions, prediction_names
+from ovseg.evaluation.records import RecordStore, image_key, write_json
+from ovseg.evaluation.run_record import checkpoint_entry, run_record, to_plain
+from ovseg.registry import DATASETS, MODELS
+from ovseg.utils.checkpoints import check_state_dict, load_checkpoint
+from ovseg.version import __version__
+
+__all__ = ["check_classes", "test_model"]
+
+
+def test_model(
+    config: Config,
+    checkpoint: str | Path | None = None,
+    *,
+    out_dir: str | Path | None = None,
+    show_dir: str | Path | None = None,
+    resume: bool = False,
+) -> dict[str, float]:
+    """Score the model of a configuration on its test dataset.
+
+    Every image leaves its record in ``<work_dir>/images`` as soon as it is finished; the record
+    of the run is written to ``<work_dir>/<time>/results.json``.
+
+    Args:
+        config: Needs ``model``, ``test_dataloader``, ``test_evaluator`` and ``work_dir``.
+        checkpoint: Weights to load into the model, if it has trained ones.
+        out_dir: Save label maps there, under the names of the images.
+        show_dir: Save overlays there.
+        resume: Keep the images that an interrupted run finished.
+
+    Returns:
+        The scores, the same in every process.
+
+    Raises:
+        WeightsNotFoundError: The checkpoint is missing.
+        CheckpointMismatchError: The checkpoint belongs to another model.
+        DatasetError: The dataset is not laid out or labelled as configured.
+        ConfigError: The model's classes are not those of the dataset, or ``resume`` is asked of
+            results of other settings.
+    """
+    start = time.monotonic()
+    prepare_launch(config)
+    weights = load_checkpoint(checkpoint) if checkpoint is not None else None
+    dataset = _build_dataset(config)
+    classes = dataset.metainfo["classes"]
+    _choose_vocabulary(config, dataset.metainfo)
+
+    runner = FrozenRunner.from_cfg(config)
+    model = getattr(runner.model, "module", runner.model)
+    if weights is not None:
+        _load_weights(model, weights, str(checkpoint))
+    check_classes(model, classes, type(dataset).__name__)
+
+    evaluator = runner.build_evaluator(config.test_evaluator)
+    evaluator.dataset_meta = dataset.metainfo
+    root = dataset.metainfo.get("image_root") or ""
+    keys = [image_key(dataset.get_data_info(i)["img_path"], root) for i in range(len(dataset))]
+    entry = checkpoint_entry(checkpoint)
+    store = _open_store(config, model, entry, evaluator, resume)
+    finished = _finished(store, evaluator, keys, (out_dir, show_dir)) if store and resume else set()
+    if store is not None:
+        if is_main_process():
+            store.start(resume)
+        barrier()
+    remaining = [i for i, key in enumerate(keys) if key not in finished]
+    if finished:
+        runner.logger.info(f"{len(finished)} of {len(keys)} images were finished before.")
+
+    draw = None
+    if show_dir is not None:
+        from ovseg.visualization import draw_overlay as draw
+    runner.register_hook(SavePredictions(classes, keys, root, store, out_dir, show_dir, draw))
+    if remaining:
+        if len(remaining) < len(keys):
+            dataset.get_subset_(remaining)
+        runner._test_dataloader = {**config.test_dataloader, "dataset": dataset}
+        runner._test_evaluator = evaluator
+        scores = runner.test()
+    else:
+        scores = evaluator.evaluate(0)
+
+    if is_main_process():
+        record = run_record(
+            config,
+            model,
+            scores,
+            dataset=dict(
+                type=type(dataset).__name__,
+                vocabulary=dataset.metainfo.get("vocabulary"),
+                images=len(keys),
+                classes=len(classes),
+            ),
+            metrics=[_describe(metric) for metric in evaluator.metrics],
+            checkpoint=entry,
+            seed=runner.seed,
+            seconds=round(time.monotonic() - start, 3),
+            resumed_images=len(finished),
+        )
+        path = Path(runner.work_dir) / runner.timestamp / "results.json"
+        write_json(path, record)
+        runner.logger.info(f"Record of this run: {path}")
+    return scores
+
+
+def check_classes(model: nn.Module, classes: Sequence[str], dataset: str) -> None:
+    """Make sure that a model names as many classes as a dataset has.
+
+    Raises:
+        ConfigError: It does not, or has no classes at all.
+    """
+    require = getattr(model, "require_vocabulary", None)
+    vocabulary = require() if callable(require) else getattr(model, "vocabulary", None)
+    if vocabulary is not None:
+        found, what = len(vocabulary), f"vocabulary {getattr(vocabulary, 'name', '')!r}"
+    else:
+        found = getattr(getattr(model, "decode_head", None), "num_classes", None)
+        what = "head"
+        if found is None:
+            return
+    if found != len(classes):
+        raise ConfigError(
+            f"The {what} of {type(model).__name__} has {found} classes but {dataset} has "
+            f"{len(classes)}; name the vocabulary of the dataset in model.vocabulary, one line for "
+            "each of its classes."
+        )
+
+
+def _build_dataset(config: Config):
+    loader = config.get("test_dataloader")
+    if not loader or not config.get("test_evaluator"):
+        raise ConfigError(
+            f"Config {config.filename} has no test_dataloader or test_evaluator; inherit from a "
+            "dataset in configs/_base_/datasets."
+        )
+    dataset = DATASETS.build(loader["dataset"])
+    check = getattr(dataset, "check_masks", None)
+    if callable(check):
+        check()
+    return dataset
+
+
+def _choose_vocabulary(config: Config, metainfo: dict[str, Any]) -> None:
+    """Give a model that takes any vocabulary and was given none that of the dataset."""
+    takes_any = hasattr(MODELS.get(config.model["type"]), "set_vocabulary")
+    if takes_any and config.model.get("vocabulary") is None:
+        config.model["vocabulary"] = metainfo.get("vocabulary") or list(metainfo["classes"])
+
+
+def _load_weights(model: nn.Module, weights: dict, source: str) -> None:
+    state = weights.get("state_dict", weights) if isinstance(weights, dict) else weights
+    if not isinstance(state, dict):
+        raise CheckpointMismatchError(
+            f"Checkpoint {source} holds no state dict; save model.state_dict()."
+        )
+    state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    check_state_dict(model, state, source, tuple(getattr(model, "frozen_prefixes", ())))
+    model.load_state_dict(state, strict=False)
+
+
+def _open_store(
+    config: Config,
+    model: nn.Module,
+    checkpoint: dict | None,
+    evaluator: Evaluator,
+    resume: bool,
+) -> RecordStore | None:
+    """The store of image records, attached to the metrics; None where a metric cannot use one."""
+    foreign = [m for m in evaluator.metrics if not isinstance(m, ImageMetric)]
+    if foreign:
+        if resume:
+            raise ConfigError(
+                f"{type(foreign[0]).__name__} keeps no records of images and cannot be resumed; "
+                "use SegmentationScores, or leave --resume out."
+            )
+        return None
+    fingerprints = getattr(model, "fingerprints", None)
+    settings = to_plain(
+        dict(
+            ovseg=__version__,
+            model=config.model,
+            data_preprocessor=config.get("data_preprocessor"),
+            weights=fingerprints() if callable(fingerprints) else None,
+            checkpoint=(checkpoint or {}).get("sha256"),
+            dataset=config.test_dataloader["dataset"],
+            metrics=config.test_evaluator,
+            seed=config.randomness["seed"],
+        )
+    )
+    store = RecordStore(Path(config.work_dir) / "images", settings, resume=resume, rank=get_rank())
+    for metric in evaluator.metrics:
+        metric.attach(store)
+    return store
+
+
+def _finished(
+    store: RecordStore,
+    evaluator: Evaluator,
+    keys: Sequence[str],
+    folders: Sequence[str | Path | None],
+) -> set[str]:
+    """Images with a record in every metric and a file in every folder that is asked for."""
+    finished = store.finished_images(metric.name for metric in evaluator.metrics) & set(keys)
+    names = prediction_names(keys)
+    for folder in folders:
+        if folder is not None:
+            finished = {key for key in finished if (Path(folder) / names[key]).is_file()}
+    return finished
+
+
+def _describe(metric: Any) -> dict[str, Any]:
+    """What the record says of a metric, the rule for absent classes included."""
+    found = {"type": type(metric).__name__}
+    for name in ("prefix", "absent", "ignore_index", "num_images", "per_class"):
+        if hasattr(metric, name):
+            found[name] = getattr(metric, name)
+    return found
+
+
+# pytest collects functions of this name from modules that import it
+test_model.__test__ = False

@@ -1,0 +1,53 @@
+"""Training the model of a configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from ovseg.apis.running import prepare_launch
+from ovseg.errors import ConfigError
+from ovseg.utils.checkpoints import load_checkpoint
+
+__all__ = ["train_model"]
+
+
+def train_model(config: Config, *, resume: bool | str = False, amp: bool = False) -> Runner:
+    """Train as configured.
+
+    Args:
+        config: Needs ``model``, ``train_dataloader``, ``train_cfg``, ``optim_wrapper`` and
+            ``work_dir``.
+        resume: True goes on from the newest checkpoint in ``work_dir`` (or from nothing); a path
+            goes on from that one.
+        amp: Train in mixed precision, on a GPU.
+
+    Returns:
+        The runner, with the trained model.
+
+    Raises:
+        ConfigError: The config trains nothing, or asks for mixed precision without a GPU.
+        WeightsNotFoundError: The checkpoint to go on from is missing.
+    """
+    if not config.get("train_cfg") or not config.get("train_dataloader"):
+        raise ConfigError(
+            f"Config {config.filename} trains nothing (it has no train_cfg and train_dataloader); "
+            "score it with tools/test.py."
+        )
+    if amp:
+        if not torch.cuda.is_available():
+            raise ConfigError("Mixed precision (--amp) needs a GPU; leave it out on this machine.")
+        config.optim_wrapper["type"] = "AmpOptimWrapper"
+        config.optim_wrapper.setdefault("loss_scale", "dynamic")
+    if isinstance(resume, (str, Path)):
+        load_checkpoint(resume)  # missing or unsafe: said before anything is built
+        config.load_from, config.resume = str(resume), True
+    elif resume:
+        config.resume = True
+    prepare_launch(config)
+    runner = Runner.from_cfg(config)
+    runner.train()
+    return runner

@@ -1,0 +1,77 @@
+"""Cityscapes with its 19 evaluated classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from mmseg.datasets import CityscapesDataset
+
+from ovseg.datasets.base import SegmentationDataset
+from ovseg.datasets.labels import index_lookup
+from ovseg.errors import DatasetError
+from ovseg.registry import DATASETS
+
+__all__ = ["Cityscapes19"]
+
+#: ``labelIds`` of the evaluated classes, in the order of their ``trainId`` (labels.py of
+#: cityscapesScripts); all others are void.
+_LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+
+
+@DATASETS.register_module()
+class Cityscapes19(SegmentationDataset):
+    """Cityscapes: ``leftImg8bit/val/<city>/*_leftImg8bit.png`` with ``gtFine/val/<city>``.
+
+    ``*_gtFine_labelTrainIds.png`` are read where they exist, else the ``*_gtFine_labelIds.png``
+    that the download brings, turned into train ids on the fly.
+    """
+
+    METAINFO: ClassVar[dict] = dict(**CityscapesDataset.METAINFO, vocabulary="cityscapes-19")
+
+    def __init__(
+        self,
+        *,
+        data_prefix: dict | None = None,
+        img_suffix: str = "_leftImg8bit.png",
+        seg_map_suffix: str = "_gtFine_labelTrainIds.png",
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            data_prefix=data_prefix or dict(img_path="leftImg8bit/val", seg_map_path="gtFine/val"),
+            img_suffix=img_suffix,
+            seg_map_suffix=seg_map_suffix,
+            **kwargs,
+        )
+
+    def find_samples(self) -> list[dict]:
+        """Samples with the masks that are there: train ids, or else label ids."""
+        samples = super().find_samples()
+        for sample in samples:
+            train_ids = Path(sample["seg_map_path"])
+            label_ids = Path(str(train_ids).replace("_labelTrainIds.png", "_labelIds.png"))
+            if not train_ids.exists():
+                if not label_ids.exists():
+                    raise DatasetError(
+                        f"Neither {train_ids} nor {label_ids.name} beside it exists; unpack "
+                        "gtFine_trainvaltest into the folder of the dataset."
+                    )
+                sample["seg_map_path"] = str(label_ids)
+        return samples
+
+    def get_data_info(self, idx: int) -> dict:
+        """Sample dict; masks of label ids come with their own table."""
+        info = super().get_data_info(idx)
+        if info["seg_map_path"].endswith("_labelIds.png"):
+            info["label_lookup"] = self._label_id_table()
+        return info
+
+    def _label_id_table(self) -> np.ndarray:
+        return index_lookup(
+            19,
+            self.ignore_index,
+            raw_to_class={raw: k for k, raw in enumerate(_LABEL_IDS)},
+            other_raw=self.ignore_index,
+            kept=self.kept_classes(),
+        )

@@ -1,0 +1,96 @@
+"""Your own images and masks: two folders and a list of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ovseg.datasets.base import SegmentationDataset
+from ovseg.errors import DatasetError
+from ovseg.registry import DATASETS
+
+__all__ = ["FolderDataset", "read_class_file"]
+
+_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+def read_class_file(path: str | Path) -> tuple[str, ...]:
+    """Display names in a file of one class a line, synonyms behind the first separated by ``;``.
+
+    Raises:
+        DatasetError: The file is missing or names no class.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DatasetError(
+            f"File of classes {path} does not exist; write one class a line, its synonyms "
+            "separated by ';'."
+        )
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    names = tuple(line.split(";")[0].strip() for line in lines if line.strip())
+    if not names or not all(names):
+        raise DatasetError(f"File of classes {path} has no name in it; write one class a line.")
+    return names
+
+
+@DATASETS.register_module()
+class FolderDataset(SegmentationDataset):
+    """Images in one folder, masks of the same relative names in another.
+
+    Masks are single-channel PNGs of class indices (8 or 16 bits, palettes are not applied); images
+    may be of any usual kind and in subfolders.
+
+    Args:
+        classes: Names, or the path of a file of classes (relative to ``data_root`` if it lies
+            there); the file is the vocabulary as well.
+        data_root: Folder that holds both.
+        data_prefix: ``img_path`` (default ``images``) and ``seg_map_path`` (default ``masks``).
+        seg_map_suffix: What masks end in, in place of the suffix of the image.
+        **kwargs: As for `SegmentationDataset`; ``ignore_index`` 255 is the void label, choose
+            65535 or -1 where there are more than 255 classes.
+
+    Raises:
+        DatasetError: Something is missing, or two images share one mask.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: Sequence[str] | str | Path,
+        data_root: str | None = None,
+        data_prefix: dict | None = None,
+        metainfo: dict | None = None,
+        vocabulary: str | None = None,
+        **kwargs,
+    ) -> None:
+        if isinstance(classes, (str, Path)):
+            beside = Path(data_root or "") / classes
+            path = beside if beside.is_file() else Path(classes)
+            vocabulary = vocabulary or str(path)
+            classes = read_class_file(path)
+        super().__init__(
+            data_root=data_root,
+            data_prefix=data_prefix or dict(img_path="images", seg_map_path="masks"),
+            metainfo=dict(metainfo or {}, classes=tuple(classes)),
+            vocabulary=vocabulary,
+            **kwargs,
+        )
+
+    def find_samples(self) -> list[dict]:
+        """Samples of all images, in the order of their names."""
+        image_dir, mask_dir = self.folder("img_path"), self.folder("seg_map_path")
+        if self.ann_file:
+            images = [image_dir / name for name in self._names_in_file()]
+        else:
+            images = sorted(p for p in image_dir.rglob("*") if p.suffix.lower() in _IMAGE_SUFFIXES)
+        samples, owners = [], {}
+        for image in images:
+            mask = mask_dir / image.relative_to(image_dir).with_suffix("")
+            mask = mask.with_name(mask.name + self.seg_map_suffix)
+            if mask in owners:
+                raise DatasetError(
+                    f"Images {owners[mask]} and {image} share the mask {mask}; rename one of them."
+                )
+            owners[mask] = image
+            samples.append(dict(img_path=str(image), seg_map_path=str(mask)))
+        return samples

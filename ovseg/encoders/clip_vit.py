@@ -1,0 +1,181 @@
+"""CLIP vision transformers: tokens of any image size, and the last block in reach."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from open_clip.transformer import VisionTransformer
+
+from ovseg.encoders.base import Encoder
+from ovseg.encoders.clip_loading import build_image_tower, resolve
+from ovseg.encoders.last_block import LastBlock
+from ovseg.encoders.position import POSITION_MODES, resize_position_embedding
+from ovseg.encoders.weights import fingerprint
+from ovseg.errors import ConfigError
+from ovseg.registry import MODELS
+
+__all__ = ["CLIPViT", "TokenState"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenState:
+    """Tokens on their way through a vision transformer.
+
+    Attributes:
+        tokens: (B, P + h * w, D) float32; prefix tokens (class token) first, then raster order.
+        grid: (h, w) patches.
+        num_prefix: P.
+    """
+
+    tokens: torch.Tensor
+    grid: tuple[int, int]
+    num_prefix: int
+
+
+@MODELS.register_module()
+class CLIPViT(Encoder):
+    """Image tower of a CLIP whose trunk is open_clip's ``VisionTransformer``.
+
+    Args:
+        model: Name of an architecture (``ViT-B-16``, ``ViT-L-14``, ``ViT-H-14``, a packaged one),
+            or a description, see :func:`ovseg.encoders.clip_architectures.get_architecture`.
+        pretrained: Tag of known weights (``openai``, ``laion2b_s34b_b88k``, ... , ``ovseg`` for
+            packaged ones), downloaded on first use; None for random weights, with a warning. The
+            tag also decides activation (QuickGELU or GELU) and normalisation, also when
+            ``weights`` names the file.
+        weights: A checkpoint on this machine (safetensors, PyTorch, OpenAI's archives; a whole
+            CLIP or its image tower); wins over the tag's file.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        position: How the position embedding is stretched to other sizes, see
+            :mod:`ovseg.encoders.position`. open_clip: ``bicubic_antialias``; SCLIP, ProxyCLIP,
+            NACLIP and Trident: ``bicubic_offset``.
+        quick_gelu: Decide the activation here, for files of an unknown kind.
+        frozen: False leaves the parameters trainable.
+
+    Attributes:
+        patch_size: Pixels.
+        width: D, length of a token.
+        num_heads: Heads of each block.
+        embed_dim: E, length of an embedding shared with text.
+        num_prefix_tokens: 1, the class token.
+        visual: The tower of open_clip.
+
+    Raises:
+        ConfigError: Unknown architecture, or one that is no ``VisionTransformer`` of open_clip
+            (SigLIP, EVA and ConvNeXt trunks of timm, ResNets) or pools by attention (CoCa).
+        WeightsError: Weights unknown, missing, unsafe or of another model.
+        ValueError: Unknown ``precision`` or ``position``.
+    """
+
+    num_prefix_tokens = 1
+
+    def __init__(
+        self,
+        model: str | Mapping = "ViT-B-16",
+        pretrained: str | None = "openai",
+        weights: str | Path | None = None,
+        precision: str = "fp32",
+        position: str = "bicubic_antialias",
+        quick_gelu: bool | None = None,
+        frozen: bool = True,
+    ) -> None:
+        super().__init__(precision, frozen)
+        if position not in POSITION_MODES:
+            raise ValueError(
+                f"position {position!r} is not known: choose one of {', '.join(POSITION_MODES)}."
+            )
+        architecture, source = resolve(model, pretrained, weights, quick_gelu)
+        _check_trunk(architecture.name, architecture.vision)
+        if source is None:
+            self.warn_random(architecture.name)
+        self.visual: VisionTransformer = build_image_tower(architecture, source)
+        self.position = position
+        self.mean, self.std = architecture.mean, architecture.std
+        self.embed_dim = architecture.embed_dim
+        self.patch_size: int = self.visual.patch_size[0]
+        self.native_grid: tuple[int, int] = tuple(self.visual.grid_size)
+        self.width: int = self.visual.conv1.out_channels
+        self.num_heads = self.last_block.num_heads
+        self._source, self._name = source, architecture.name
+        self.finish()
+
+    @property
+    def fingerprint(self) -> str:
+        """Architecture and weights, ``ViT-B-16/openai/sha256:...``."""
+        return fingerprint(self._name, self._source)
+
+    @property
+    def last_block(self) -> LastBlock:
+        """Pieces of the last block; input is the tokens of :meth:`tokens`."""
+        return LastBlock(self.visual.transformer.resblocks[-1])
+
+    def tokens(self, images: torch.Tensor) -> TokenState:
+        """Run everything up to the input of the last block.
+
+        Args:
+            images: (B, 3, H, W) float, normalised; H and W multiples of the patch size.
+
+        Raises:
+            ValueError: A size the patch size does not divide.
+        """
+        images = self.door(images)
+        self.check_divisible(images, self.patch_size)
+        visual = self.visual
+        with self.no_grad_if_frozen():
+            patches = visual.conv1(images)
+            grid = tuple(patches.shape[-2:])
+            start = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
+            x = torch.cat([start, patches.flatten(2).transpose(1, 2)], dim=1)
+            place = resize_position_embedding(
+                visual.positional_embedding,
+                grid,
+                self.position,
+                self.num_prefix_tokens,
+                self.native_grid,
+            )
+            x = visual.ln_pre(visual.patch_dropout(x + place.to(x.dtype)))
+            x = self._run(visual.transformer.resblocks[:-1], x)
+        return TokenState(self.out(x), grid, self.num_prefix_tokens)
+
+    def _run(self, blocks: torch.nn.ModuleList, x: torch.Tensor) -> torch.Tensor:
+        # Older open_clip keeps the sequence first.
+        batch_first = getattr(self.visual.transformer, "batch_first", False)
+        x = x if batch_first else x.transpose(0, 1)
+        for block in blocks:
+            x = block(x)
+        return x if batch_first else x.transpose(0, 1)
+
+    def project(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Take tokens behind the last block into the space shared with text.
+
+        Final norm and projection, for each token by itself: (B, L, D) to (B, L, E) float32, not
+        normalised. Gradients flow through to the tokens.
+        """
+        projected = self.visual.ln_post(tokens.to(self.dtype)) @ self.visual.proj
+        return self.out(projected)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Embedding of whole images, as open_clip's ``encode_image``: (B, E), not normalised."""
+        state = self.tokens(images)
+        with self.no_grad_if_frozen():
+            tokens = self.last_block.plain(state.tokens).to(self.dtype)
+            if self.visual.pool_type == "avg" or self.visual.final_ln_after_pool:
+                pooled, _ = self.visual._pool(tokens)
+                return self.out(pooled @ self.visual.proj)
+            return self.project(tokens[:, 0])
+
+
+def _check_trunk(name: str, vision: Mapping) -> None:
+    if trunk := vision.get("timm_model_name"):
+        advice = " (use CLIPConv)" if "convnext" in trunk else ""
+        raise ConfigError(
+            f"{name} has the timm trunk {trunk!r}; CLIPViT reads open_clip's VisionTransformer "
+            f"only{advice}."
+        )
+    if isinstance(vision.get("layers"), (list, tuple)):
+        raise ConfigError(f"{name} is a ResNet, not a vision transformer: use CLIPConv.")
+    if vision.get("attentional_pool"):
+        raise ConfigError(f"{name} pools by attention (CoCa), which has no dense projection.")

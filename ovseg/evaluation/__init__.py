@@ -1,0 +1,6 @@
+"""Scores of predictions against ground truth, and what a run of them leaves on disk."""
+
+from ovseg.evaluation.iou import SegmentationScores
+from ovseg.evaluation.predictions import SavePredictions
+
+__all__ = ["SavePredictions", "SegmentationScores"]

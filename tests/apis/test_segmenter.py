@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import ovseg
+from ovseg.errors import ConfigError, ImageError, VocabularyError, WeightsNotFoundError
+from tests.tiny import build_segmentor, segmentor_config
+
+PROTOCOL = {"short_side": 40, "long_side": 200, "crop": 32, "stride": 16}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ovseg.Segmenter(build_segmentor(protocol=PROTOCOL), "tiny")
+
+
+def picture(height=50, width=70, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def encoded(array, kind="PNG"):
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def test_every_kind_of_input_gives_the_same(model, tmp_path):
+    array = picture()
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(array))
+    kinds = [
+        array,
+        path,
+        str(path),
+        path.read_bytes(),
+        io.BytesIO(path.read_bytes()),
+        Image.open(path),
+        torch.from_numpy(array).permute(2, 0, 1),
+        torch.from_numpy(array).permute(2, 0, 1).double() / 255,
+    ]
+    results = model.segment(kinds, ["cat", "dog", "grass"], batch_size=3)
+    assert isinstance(results, list)
+    assert len(results) == len(kinds)
+    for result in results:
+        np.testing.assert_array_equal(result.mask, results[0].mask)
+        np.testing.assert_array_equal(result.image, array)
+    assert results[1].name == str(path)
+
+
+def test_one_in_one_out(model):
+    result = model.segment(picture(), {"cat": "kitten", "grass": ["lawn", "meadow"]})
+    assert isinstance(result, ovseg.SegmentationResult)
+    assert result.classes == ("cat", "grass")
+    assert result.mask.shape == (50, 70)
+    assert result.areas.sum() == 50 * 70
+    assert set(np.unique(result.mask)) <= {0, 1}
+    assert result.info["model"] == "tiny"
+    assert result.info["protocol"]["short_side"] == 40
+    assert "random" in result.info["weights"]["image_encoder"]
+
+
+def test_batch_size_does_not_matter(model):
+    pictures = [picture(40 + 13 * i, 90 - 11 * i, seed=i) for i in range(5)]
+    one = model.segment(pictures, ["cat", "dog"])
+    many = model.segment(pictures, ["cat", "dog"], batch_size=4)
+    for a, b in zip(one, many, strict=True):
+        np.testing.assert_array_equal(a.mask, b.mask)
+        np.testing.assert_array_equal(a.scores, b.scores)
+
+
+def test_classes_are_kept_until_changed(model):
+    model.segment(picture(), ["cat", "dog"])
+    assert model.segment(picture()).classes == ("cat", "dog")
+    assert model.segment(picture(), background=["sky"]).classes == ("background", "cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("images", "classes", "error", "word"),
+    [
+        ([], ["cat"], ImageError, "empty"),
+        (picture(), [], VocabularyError, "at least one"),
+        (picture(), ["cat", "cat"], VocabularyError, "cat"),
+        (b"", ["cat"], ImageError, "empty|no bytes|0 bytes"),
+        (b"not an image", ["cat"], ImageError, "image"),
+        (np.zeros((5, 5, 7), np.uint8), ["cat"], ImageError, "RGB"),
+    ],
+)
+def test_bad_input_is_one_clear_error(model, images, classes, error, word):
+    with pytest.raises(error, match=word):
+        model.segment(images, classes)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("maskclip_nanoo", "maskclip_nano"), ("nope.py", "nope.py")]
+)
+def test_unknown_models_are_named(name, word):
+    with pytest.raises(ConfigError, match=word):
+        ovseg.create_model(name)
+
+
+def test_a_config_file_is_a_model_too(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(f"model = {segmentor_config()!r}\n")
+    with pytest.warns(UserWarning, match="random weights"):
+        model = ovseg.create_model(str(path), protocol={"short_side": 32})
+    assert model.name == "mine"
+    assert model.segment(picture(), ["cat"]).mask.shape == (50, 70)
+    assert model.model.protocol.short_side == 32
+
+
+def test_random_weights_are_asked_for_and_announced():
+    with pytest.warns(UserWarning, match="random weights"):
+        model = ovseg.create_model("maskclip_nano", pretrained=None)
+    assert "random" in model.model.fingerprints()["image_encoder"]
+
+
+def test_a_missing_file_of_weights_is_named(tmp_path):
+    with pytest.raises(WeightsNotFoundError, match=r"gone\.safetensors"):
+        ovseg.create_model("maskclip_nano", weights=tmp_path / "gone.safetensors")
+
+
+def test_segment_takes_a_model_or_a_name(model):
+    assert ovseg.segment(picture(), ["cat"], model=model).classes == ("cat",)
+    with pytest.raises(ConfigError, match="precision"):
+        ovseg.segment(picture(), ["cat"], model=model, precision="bf16")
+
+
+def test_segment_never_falls_back_to_nano(monkeypatch):
+    asked = []
+
+    def create(name, **options):
+        asked.append(name)
+        raise WeightsNotFoundError("no network")
+
+    monkeypatch.setattr("ovseg.apis.segmenter.create_model", create)
+    with pytest.raises(WeightsNotFoundError):
+        ovseg.segment(picture(), ["cat"])
+    assert asked == ["maskclip_vit-b16"]

@@ -1,0 +1,42 @@
+"""The building blocks of the configs can be loaded, and name things that exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from ovseg.registry import DATASETS, LOOPS, METRICS, TRANSFORMS
+
+BASE = Path(__file__).parents[1] / "configs" / "_base_"
+DATASET_FILES = sorted((BASE / "datasets").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", DATASET_FILES, ids=lambda p: p.stem)
+def test_datasets(path, monkeypatch):
+    monkeypatch.setenv("OVSEG_DATA", "/somewhere")
+    config = Config.fromfile(path)
+    loader = config.test_dataloader
+    assert loader.dataset.get("data_root", "/somewhere").startswith("/somewhere")
+    assert DATASETS.get(loader.dataset.type).__module__.startswith("ovseg.")
+    assert METRICS.get(config.test_evaluator.type) is not None
+    assert LOOPS.get(config.test_cfg.type) is not None
+    assert all(TRANSFORMS.get(step.type) is not None for step in loader.dataset.pipeline)
+
+
+def test_there_are_datasets():
+    assert {"ade20k-150", "coco-panoptic-133", "coco-stuff-171", "cityscapes-19"} <= {
+        path.stem for path in DATASET_FILES
+    }
+
+
+def test_data_lies_in_data_by_default(monkeypatch):
+    monkeypatch.delenv("OVSEG_DATA", raising=False)
+    config = Config.fromfile(BASE / "datasets" / "ade20k-150.py")
+    assert config.test_dataloader.dataset.data_root == "data/ADEChallengeData2016"
+
+
+def test_runtime():
+    config = Config.fromfile(BASE / "default_runtime.py")
+    assert config.default_scope == "ovseg" and config.randomness.seed == 0

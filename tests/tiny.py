@@ -1,0 +1,50 @@
+"""The smallest models that still have every part, for tests: real classes, random weights."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+
+from ovseg.encoders.base import RandomWeightsWarning
+from ovseg.registry import MODELS
+
+CLIP = {
+    "name": "tiny-vit",
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 3, "width": 32, "head_width": 8, "patch_size": 8},
+    "text_cfg": {
+        "context_length": 77,
+        "vocab_size": 2048,
+        "width": 16,
+        "heads": 2,
+        "layers": 1,
+        "bpe_file": "nano_bpe.txt.gz",
+    },
+}
+
+
+def segmentor_config(attention: str = "MaskCLIPAttention", **settings: Any) -> dict:
+    """Config of a `TrainingFreeSegmentor` on the tiny CLIP."""
+    tower = {"model": CLIP, "pretrained": None}
+    return {
+        "type": "TrainingFreeSegmentor",
+        "image_encoder": {"type": "CLIPViT", **tower},
+        "text_encoder": {"type": "CLIPText", **tower},
+        "attention": {"type": attention},
+        "templates": "none",
+        **settings,
+    }
+
+
+def build_segmentor(attention: str = "MaskCLIPAttention", seed: int = 0, **settings: Any):
+    """The segmentor, its weights drawn wide so that attention is far from uniform."""
+    torch.manual_seed(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RandomWeightsWarning)
+        model = MODELS.build(segmentor_config(attention, **settings))
+    with torch.no_grad():
+        for parameter in model.image_encoder.parameters():
+            parameter.mul_(2.5)
+    return model.eval()

@@ -1,0 +1,52 @@
+"""Peak memory above the weights of segmenting one large photograph with a large vocabulary.
+
+    python tools/benchmark/memory.py maskclip_vit-b16 --size 3000 4000 --classes 847
+
+Runs on random weights and random pixels; neither changes what memory is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+import warnings
+
+import numpy as np
+import torch
+
+import ovseg
+
+
+def peak_bytes() -> int:
+    """High-water mark of this process's memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model")
+    parser.add_argument("--size", type=int, nargs=2, default=(3000, 4000), metavar=("H", "W"))
+    parser.add_argument("--classes", type=int, default=847)
+    parser.add_argument("--templates", default="none", help="text work is not what is measured")
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    model = ovseg.create_model(args.model, pretrained=None, device="cpu", templates=args.templates)
+    names = [f"class {i}" for i in range(args.classes)]
+    image = np.random.default_rng(0).integers(0, 256, (*args.size, 3), dtype=np.uint8)
+    model.segment(image[:64, :64], names)  # everything is loaded now, and used once
+    before = peak_bytes()
+    started = time.perf_counter()
+    model.segment(image)
+    seconds = time.perf_counter() - started
+    above = (peak_bytes() - before) / 2**20
+    print(
+        f"{args.model}, {args.classes} classes, {args.size[0]} x {args.size[1]} pixels: "
+        f"{above:.0f} MiB above the loaded model at the peak, {seconds:.1f} s "
+        f"on {torch.get_num_threads()} threads"
+    )
+
+
+if __name__ == "__main__":
+    main()
