@@ -11,6 +11,7 @@ SPLITS = {
     "val": 0,  # the benchmark
     "train": 1,
     "check": 2,  # looked at while training
+    "samples": 4,  # the pictures that come with the demo
     "tokenizer": 99,  # the captions that byte pairs were learned from
 }
 

@@ -46,6 +46,16 @@ def test_a_runner_can_load_it():
     assert names == ["scenes-val/000000", "scenes-val/000001", "scenes-val/000002"]
 
 
+def test_a_part_of_it_keeps_names_and_scenes():
+    whole, part = (ScenesDataset(length=6, size=32, pipeline=[RenderScene()]) for _ in range(2))
+    part.get_subset_([4, 1])
+    assert [part[i]["img_path"] for i in range(len(part))] == [
+        "scenes-val/000004",
+        "scenes-val/000001",
+    ]
+    assert np.array_equal(part[0]["img"], whole[4]["img"])
+
+
 def test_splits_share_no_scene_and_no_name():
     datasets = [ScenesDataset(split, length=5) for split in ("val", "train", "check", 7)]
     infos = [dataset.get_data_info(i) for dataset in datasets for i in range(5)]
