@@ -1,6 +1,4 @@
 # The procedural scenes: 500 held-out images of 256 px, drawn on the fly.
-vocabulary = "scenes"
-
 test_dataloader = dict(
     batch_size=1,
     num_workers=2,
@@ -20,4 +18,6 @@ test_dataloader = dict(
         ],
     ),
 )
-test_evaluator = dict(type="SegmentationScores")
+# absent: how classes count that the ground truth does not hold ("union", "gt" or "zero")
+test_evaluator = dict(type="SegmentationScores", absent="union")
+test_cfg = dict(type="TestLoop")
