@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 
@@ -13,7 +12,6 @@ from ovseg.encoders.checkpoint import (
     apply_state_dict,
     describe_state,
     load_state_dict,
-    sha256_of,
 )
 from ovseg.errors import (
     CheckpointMismatchError,
@@ -187,11 +185,3 @@ def test_describe_clip(tiny_clip):
     _, model, _ = tiny_clip()
     guess = describe_state(model.state_dict())
     assert guess == "a CLIP ViT: width 64, 3 blocks, patch 16, 17 image tokens"
-
-
-def test_sha256(tmp_path):
-    path = tmp_path / "f"
-    path.write_bytes(b"abc")
-    assert sha256_of(path) == hashlib.sha256(b"abc").hexdigest()
-    path.write_bytes(b"abcd")
-    assert sha256_of(path) == hashlib.sha256(b"abcd").hexdigest()
