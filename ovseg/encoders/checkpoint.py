@@ -71,8 +71,9 @@ def _read_safetensors(path: Path, keep: Callable[[str], bool] | None) -> dict[st
 
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:
+            # Copied: the reader maps the file, and weights must not change when the file does.
             return {
-                name: stream.get_tensor(name)
+                name: stream.get_tensor(name).clone()
                 for name in stream.keys()
                 if keep is None or keep(name.removeprefix("module."))
             }

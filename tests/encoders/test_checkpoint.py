@@ -55,6 +55,16 @@ def test_safetensors_whatever_the_name(tmp_path, prefix):
     assert list(load_state_dict(tmp_path / "c.bin", keep=lambda name: name == "b")) == ["b"]
 
 
+def test_weights_do_not_change_with_their_file(tmp_path):
+    path = tmp_path / "c.safetensors"
+    save_file({"a": torch.ones(1000)}, path)
+    state = load_state_dict(path)
+    with path.open("r+b") as stream:
+        stream.seek(-4000, 2)
+        stream.write(bytes(4000))
+    assert state["a"].sum() == 1000
+
+
 def test_keep_selects_after_unwrapping(tmp_path):
     torch.save({"state_dict": {f"module.{k}": v for k, v in STATE.items()}}, tmp_path / "c.pt")
     assert list(load_state_dict(tmp_path / "c.pt", keep=lambda name: name == "b")) == ["b"]
