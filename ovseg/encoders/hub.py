@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ovseg.encoders.checkpoint import sha256_of
+from ovseg.encoders.digests import sha256_of
 from ovseg.encoders.download import UnavailableError, verify
 from ovseg.errors import ChecksumError
 

@@ -1,6 +1,4 @@
 # The procedural scenes: 500 held-out images of 256 pixels, drawn as they are needed.
-vocabulary = 'scenes'
-
 test_dataloader = dict(
     batch_size=1,
     num_workers=2,

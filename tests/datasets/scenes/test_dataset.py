@@ -22,7 +22,8 @@ def test_the_benchmark_as_configured():
     config = Config.fromfile(CONFIG)
     dataset = DATASETS.build(config.test_dataloader.dataset)
     assert len(dataset) == 500
-    assert dataset.metainfo["classes"] == CLASSES == Vocabulary.load(config.vocabulary).classes
+    vocabulary = Vocabulary.load(dataset.metainfo["vocabulary"])
+    assert dataset.metainfo["classes"] == CLASSES == vocabulary.classes
     sample = dataset[123]
     truth = render((0, 123), 256)
     assert np.array_equal(sample["inputs"].numpy(), truth.image.transpose(2, 0, 1))
