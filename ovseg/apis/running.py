@@ -107,7 +107,10 @@ def report_errors(run: Callable[[], int | None]) -> int:
     try:
         return run() or 0
     except OvsegError as error:
-        print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)  # noqa: T201
+        message = str(error)
+        if message.startswith("Caught "):  # from a worker of the data loader, with its traceback
+            message = message.strip().splitlines()[-1].split(": ", 1)[-1]
+        print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)  # noqa: T201
         return 2
     finally:
         if distributed.is_available() and distributed.is_initialized():

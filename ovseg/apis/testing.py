@@ -120,10 +120,13 @@ def test_model(
 
 
 def check_classes(model: nn.Module, classes: Sequence[str], dataset: str) -> None:
-    """Make sure that a model names as many classes as a dataset has.
+    """Make sure that a model has the classes of a dataset, in its order.
+
+    Names may be spelled differently, so their number is compared, and the place of those that
+    both lists hold.
 
     Raises:
-        ConfigError: It does not, or has no classes at all.
+        ConfigError: They differ, or the model has no classes at all.
     """
     require = getattr(model, "require_vocabulary", None)
     vocabulary = require() if callable(require) else getattr(model, "vocabulary", None)
@@ -140,6 +143,14 @@ def check_classes(model: nn.Module, classes: Sequence[str], dataset: str) -> Non
             f"{len(classes)}; name the vocabulary of the dataset in model.vocabulary, one line for "
             "each of its classes."
         )
+    named = [name.casefold() for name in getattr(vocabulary, "classes", ())]
+    for place, name in enumerate(classes):
+        name = name.casefold()
+        if named.count(name) == 1 and named.index(name) != place:
+            raise ConfigError(
+                f"The {what} of {type(model).__name__} has {name!r} as class {named.index(name)} "
+                f"but {dataset} has it as class {place}; list the classes in the dataset's order."
+            )
 
 
 def _build_dataset(config: Config):
@@ -227,7 +238,7 @@ def _finished(
 def _describe(metric: Any) -> dict[str, Any]:
     """What the record says of a metric, the rule for absent classes included."""
     found = {"type": type(metric).__name__}
-    for name in ("prefix", "absent", "ignore_index", "num_images", "per_class"):
+    for name in ("prefix", "absent", "void", "num_images", "per_class"):
         if hasattr(metric, name):
             found[name] = getattr(metric, name)
     return found
