@@ -35,7 +35,7 @@ def test_model(
 ) -> dict[str, float]:
     """Score the model of a configuration on its test dataset.
 
-    Every image leaves its record in ``<work_dir>/images`` as soon as it is finished; the record
+    Every image leaves its record in ``<work_dir>/finished`` as soon as it is finished; the record
     of the run is written to ``<work_dir>/<time>/results.json``.
 
     Args:
@@ -57,6 +57,8 @@ def test_model(
     """
     start = time.monotonic()
     prepare_launch(config)
+    checkpoint = checkpoint or config.get("load_from")
+    config.load_from, config.resume = None, False  # loaded here, and checked
     weights = load_checkpoint(checkpoint) if checkpoint is not None else None
     dataset = _build_dataset(config)
     classes = dataset.metainfo["classes"]
@@ -214,7 +216,9 @@ def _open_store(
             seed=config.randomness["seed"],
         )
     )
-    store = RecordStore(Path(config.work_dir) / "images", settings, resume=resume, rank=get_rank())
+    store = RecordStore(
+        Path(config.work_dir) / "finished", settings, resume=resume, rank=get_rank()
+    )
     for metric in evaluator.metrics:
         metric.attach(store)
     return store
