@@ -1,2 +1,2 @@
+# Plain CLIP on the procedural scenes.
 _base_ = ['./clip_nano.py', '../_base_/datasets/scenes.py']
-model = dict(vocabulary=_base_.vocabulary)

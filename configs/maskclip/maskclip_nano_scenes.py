@@ -1,2 +1,2 @@
+# MaskCLIP on the procedural scenes.
 _base_ = ['./maskclip_nano.py', '../_base_/datasets/scenes.py']
-model = dict(vocabulary=_base_.vocabulary)

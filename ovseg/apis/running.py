@@ -85,11 +85,19 @@ def prepare_launch(config: Config) -> None:
 
 
 class FrozenRunner(Runner):
-    """A runner for models that may have nothing to train.
+    """A runner for models that may have nothing to train, which says only what is news.
 
     Torch refuses to wrap those for several processes; they need no wrapping, since there are no
-    gradients to share.
+    gradients to share. Environment, config and hooks, which MMEngine prints before every run, are
+    in the record of the run and in the config that is written to the work directory.
     """
+
+    def _log_env(self, env_cfg: dict) -> None:
+        """Nothing: see the record of the run."""
+
+    def get_hooks_info(self) -> str:
+        """Short: the hooks are those of the config."""
+        return ", ".join(type(hook).__name__ for hook in self.hooks)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Wrap the model as MMEngine does if anything in it is trained, else only move it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import pickle
 import re
 from collections.abc import Callable, Mapping
@@ -20,26 +18,10 @@ from ovseg.errors import (
     WeightsNotFoundError,
 )
 
-__all__ = ["apply_state_dict", "describe_state", "load_state_dict", "sha256_of"]
+__all__ = ["apply_state_dict", "describe_state", "load_state_dict"]
 
 _NESTS = ("state_dict", "model_state_dict", "model", "teacher")
 _NAMED = 4  # names of tensors shown in one message
-
-
-def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file (64 hexadecimal digits), memoised by path, size and modification time."""
-    path = Path(path).resolve()
-    status = path.stat()
-    return _sha256(path, status.st_size, status.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=256)
-def _sha256(path: Path, size: int, modified: int) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def load_state_dict(
@@ -89,8 +71,9 @@ def _read_safetensors(path: Path, keep: Callable[[str], bool] | None) -> dict[st
 
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:
+            # Copied: the reader maps the file, and weights must not change when the file does.
             return {
-                name: stream.get_tensor(name)
+                name: stream.get_tensor(name).clone()
                 for name in stream.keys()
                 if keep is None or keep(name.removeprefix("module."))
             }

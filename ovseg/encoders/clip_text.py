@@ -12,6 +12,7 @@ from torch import nn
 from ovseg.encoders.base import PRECISIONS, Encoder
 from ovseg.encoders.clip_loading import build_text_tower, read_logit_scale, resolve
 from ovseg.encoders.clip_tokenizer import Tokenizer, build_tokenizer, count_tokens
+from ovseg.encoders.text_pass import text_pass
 from ovseg.encoders.weights import fingerprint
 from ovseg.errors import VocabularyError
 from ovseg.registry import MODELS
@@ -132,7 +133,7 @@ class CLIPText(Encoder):
             )
         ids = self.tokenizer(texts).to(self.device)
         with torch.no_grad():
-            return self.out(self._load()(ids))
+            return self.out(text_pass(self._load(), ids))
 
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
         """As :meth:`encode`."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock
 from tqdm import tqdm
 
-from ovseg.encoders.checkpoint import sha256_of
+from ovseg.encoders.digests import sha256_of
 from ovseg.errors import ChecksumError, WeightsError
 
 __all__ = ["UnavailableError", "download", "verify"]

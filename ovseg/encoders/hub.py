@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ovseg.encoders.checkpoint import sha256_of
+from ovseg.encoders.digests import sha256_of
 from ovseg.encoders.download import UnavailableError, verify
 from ovseg.errors import ChecksumError
 
 __all__ = ["blob_digest", "cached", "digest_of", "download_from_hub", "hub_url"]
+
+_NO_NETWORK = (socket.gaierror, ConnectionRefusedError)
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 
 
 def hub_url(repo: str, file: str) -> str:
@@ -73,8 +78,7 @@ def download_from_hub(
             ) from error
         except RepositoryNotFoundError as error:
             raise UnavailableError(f"{address} cannot be had: no such repository") from error
-        except OSError as error:
-            # Connection and HTTP errors of every HTTP library the hub's client has used.
+        except Exception as error:  # the client has changed its HTTP library more than once
             raise UnavailableError(f"{address} cannot be had: {_reason(error)}") from error
         try:
             verify(path, sha256)
@@ -99,11 +103,13 @@ def _check_reachable(address: str) -> None:
     request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
     try:
         urllib.request.urlopen(request, timeout=10).close()
-    except urllib.error.HTTPError:
-        return  # it answered
-    except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
-        reason = getattr(error, "reason", error)
-        raise UnavailableError(f"{address} cannot be reached: {reason}") from error
+    except urllib.error.URLError as error:
+        # Anything else, certificates for instance, is for the client, which may know better.
+        reason = getattr(error, "reason", None)
+        if isinstance(reason, _NO_NETWORK) or getattr(reason, "errno", None) in _NO_ROUTE:
+            raise UnavailableError(f"{address} cannot be reached: {reason}") from error
+    except OSError:
+        return
 
 
 def _reason(error: BaseException) -> str:

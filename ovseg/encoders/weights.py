@@ -10,7 +10,8 @@ from urllib.parse import unquote, urlsplit
 import torch
 
 from ovseg.encoders import hub
-from ovseg.encoders.checkpoint import apply_state_dict, load_state_dict, sha256_of
+from ovseg.encoders.checkpoint import apply_state_dict, load_state_dict
+from ovseg.encoders.digests import sha256_of
 from ovseg.encoders.download import UnavailableError, download, verify
 from ovseg.errors import WeightsNotFoundError
 

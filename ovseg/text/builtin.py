@@ -22,10 +22,11 @@ LISTS = (
     "pascal-context-59",
     "pascal-context-60",
     "pascal-context-459",
+    "scenes",
     "voc-20",
     "voc-21",
 )
-"""Names of the built-in lists; the number is the count of classes, background included."""
+"""Names of the built-in lists; a number is the count of classes, background included."""
 
 DEFAULT = "default"
 
@@ -90,7 +91,7 @@ def builtin_list(spec: str) -> BuiltinList:
     else:
         raise VocabularyError(
             f'the vocabulary "{name}" has no variant "{variant}": its variants are '
-            f"{', '.join(variants)}"
+            f"{', '.join(variants) or 'none'}"
         )
     words = tuple(tuple(line.split(f"{SEPARATOR} ")) for line in lines)
     is_thing = None

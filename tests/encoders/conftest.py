@@ -116,6 +116,7 @@ def own_caches(tmp_path, monkeypatch):
     """Keep the caches of the person who runs the tests out of them."""
     from huggingface_hub import constants
 
+    monkeypatch.setenv("OVSEG_CACHE", str(tmp_path / "ovseg"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(torch.hub, "_hub_dir", None, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))

@@ -148,3 +148,38 @@ def test_resolve(arguments, quick_gelu, name):
 def test_resolve_unknown_tag():
     with pytest.raises(WeightsNotFoundError, match="no known weights 'not a tag'"):
         resolve("ViT-B-16", "not a tag", None, None)
+
+
+def test_a_packaged_model_from_end_to_end(tiny_clip, tmp_path, monkeypatch):
+    import gzip
+    import json
+
+    from ovseg.encoders import CLIPText, CLIPViT, clip_architectures, clip_tokenizer, sources
+
+    for module in (sources, clip_architectures, clip_tokenizer):
+        monkeypatch.setattr(module, "nano_file", lambda name: tmp_path / name)
+    config, model, path = tiny_clip()
+    path.rename(tmp_path / "nano-x.safetensors")
+    config["text_cfg"]["bpe_file"] = "words.txt.gz"
+    (tmp_path / "nano-x.json").write_text(json.dumps(config))
+    (tmp_path / "words.txt.gz").write_bytes(gzip.compress(b"#version: 0.2\nc a\nca t</w>"))
+
+    images = torch.randn(1, 3, 64, 64)
+    image_encoder, text_encoder = (kind("nano-x", "ovseg") for kind in (CLIPViT, CLIPText))
+    with torch.no_grad():
+        torch.testing.assert_close(
+            image_encoder(images), model.encode_image(images), atol=1e-5, rtol=1e-5
+        )
+    assert text_encoder.encode(["cat"]).shape == (1, 32)
+    assert text_encoder.token_counts(["cat"]) == [3]
+    assert image_encoder.fingerprint == text_encoder.fingerprint
+    assert image_encoder.fingerprint.startswith("nano-x/ovseg/sha256:")
+
+
+def test_descriptions_may_come_from_a_config_file(tiny_config):
+    from mmengine.config import ConfigDict
+
+    config = tiny_config(quick_gelu=True)
+    from_file = get_architecture(ConfigDict(config))
+    assert from_file == get_architecture(config)
+    assert build_image_tower(from_file, None).output_dim == 32

@@ -68,6 +68,29 @@ def test_no_network(closed_port, hub_at):
         hub.download_from_hub(REPO, FILES)
 
 
+def test_whatever_the_client_raises(online, monkeypatch):
+    import huggingface_hub
+
+    def fail(*_, **__):
+        raise RuntimeError("the wire broke") from OSError("a mouse bit it")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
+    with pytest.raises(UnavailableError, match="cannot be had: a mouse bit it"):
+        hub.download_from_hub(REPO, FILES)
+
+
+def test_a_repository_behind_a_licence(online, monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.utils import GatedRepoError
+
+    def fail(*_, **__):
+        raise GatedRepoError.__new__(GatedRepoError)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
+    with pytest.raises(UnavailableError, match="needs its licence accepted on the hub"):
+        hub.download_from_hub(REPO, FILES)
+
+
 def test_offline_mode(online, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(UnavailableError, match="HF_HUB_OFFLINE is set"):

@@ -14,9 +14,7 @@ from torch.utils.data import Dataset
 
 from ovseg.datasets.scenes.caption import caption, mentioned
 from ovseg.datasets.scenes.render import Scene, render
-
-#: First element of every training scene's seed; held-out scenes use other numbers.
-TRAIN_SPLIT = 1
+from ovseg.datasets.scenes.splits import SPLITS
 
 
 @dataclass(frozen=True)
@@ -61,13 +59,13 @@ class CaptionedScenes(Dataset):
 
     def __getitem__(self, i: int) -> Sample:
         i += self.start
-        rng = np.random.default_rng([TRAIN_SPLIT, i, 0])
+        rng = np.random.default_rng([SPLITS["train"], i, 0])
         progress = i / self.length
         if progress < self.easy:
             zoom, num_things = rng.uniform(1.8, 3.0), (1, 1)
         else:
             zoom, num_things = rng.uniform(1.2, 2.8), (1, 3)
-        scene = render((TRAIN_SPLIT, i), self.size, zoom=zoom, num_things=num_things)
+        scene = render((SPLITS["train"], i), self.size, zoom=zoom, num_things=num_things)
         pixels = scene.image[:, ::-1] if rng.random() < 0.5 else scene.image
         image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
         return Sample(image, caption(scene, rng), sub_phrases(scene))

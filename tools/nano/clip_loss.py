@@ -42,7 +42,9 @@ def pooled_similarity(patches: torch.Tensor, words: torch.Tensor, sharpness: flo
     return ((sharpness * similarity).softmax(1) * similarity).sum(1)
 
 
-def explained(patches: torch.Tensor, words: torch.Tensor, true: torch.Tensor, scale) -> torch.Tensor:
+def explained(
+    patches: torch.Tensor, words: torch.Tensor, true: torch.Tensor, scale
+) -> torch.Tensor:
     """Every patch must be one of the classes its picture's caption speaks of.
 
     The negative log of the probability that a patch gives to the picture's own words, averaged

@@ -12,9 +12,8 @@ from PIL import Image
 
 from ovseg.datasets.scenes.classes import CLASSES
 from ovseg.datasets.scenes.render import render
+from ovseg.datasets.scenes.splits import SPLITS
 
-#: First element of the samples' seeds; training uses 1, validation 0.
-SPLIT = 4
 SIZES = [(256, 384), (256, 256), (384, 256), (288, 384), (256, 320), (320, 320)]
 SEEDS = [11, 10, 17, 28, 23, 20]
 
@@ -26,7 +25,7 @@ def main() -> None:
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for number, (seed, size) in enumerate(zip(SEEDS, SIZES, strict=True), start=1):
-        scene = render((SPLIT, seed), size, num_things=(2, 4))
+        scene = render((SPLITS["samples"], seed), size, num_things=(2, 4))
         Image.fromarray(scene.image).save(folder / f"scene_{number}.jpg", quality=92)
     (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n", encoding="utf-8")
 

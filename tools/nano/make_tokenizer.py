@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import gzip
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import open_clip
@@ -21,6 +22,7 @@ from open_clip.tokenizer import bytes_to_unicode
 from ovseg.datasets.scenes.caption import caption
 from ovseg.datasets.scenes.classes import CLASSES, COLORS, PATTERNS, plural
 from ovseg.datasets.scenes.render import render
+from ovseg.datasets.scenes.splits import SPLITS
 
 _WORDS = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
 
@@ -29,7 +31,8 @@ def corpus(num_scenes: int) -> Counter:
     """Word counts of everything the nano models may be asked to read."""
     counts: Counter = Counter()
     for seed in range(num_scenes):
-        counts.update(_WORDS.findall(caption(render((99, seed), 32), seed).lower()))
+        scene = render((SPLITS["tokenizer"], seed), 32)
+        counts.update(_WORDS.findall(caption(scene, seed).lower()))
     for template in open_clip.OPENAI_IMAGENET_TEMPLATES:
         for word in _WORDS.findall(template("").lower()):
             counts[word] += num_scenes // 100
@@ -53,7 +56,7 @@ def learn_merges(counts: Counter, num_merges: int) -> list[tuple[str, str]]:
     while len(merges) < num_merges:
         pairs: Counter = Counter()
         for symbols, count in words.items():
-            for pair in zip(symbols, symbols[1:], strict=False):
+            for pair in pairwise(symbols):
                 pairs[pair] += count
         if not pairs:
             break
@@ -76,13 +79,13 @@ def _join(symbols: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
     return tuple(joined)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
     parser.add_argument("--merges", type=int, default=1534)
     parser.add_argument("--scenes", type=int, default=2000)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     merges = learn_merges(corpus(args.scenes), args.merges)
     lines = ["#version: ovseg nano"] + [" ".join(pair) for pair in merges]
     # mtime=0: the same merges always give the same bytes. No newline at the end: the reader

@@ -7,6 +7,8 @@ model = dict(
         pretrained='openai',  # None: random weights
         weights=None,  # a local file of CLIP weights, instead of `pretrained`
         precision='fp32',  # fp32, bf16 or fp16
+        # how position embeddings reach other sizes; this is SCLIP's and Trident's way
+        position='bicubic_offset',
     ),
     text_encoder=dict(
         type='CLIPText',

@@ -40,7 +40,7 @@ def phrases(scene: Scene, rng: np.random.Generator) -> list[str]:
     return [describe(t, rng) for t in mentioned(scene)] + list(dict.fromkeys(scene.stuff))
 
 
-def caption(scene: Scene, rng: np.random.Generator | int = 0) -> str:
+def caption(scene: Scene, rng: np.random.Generator | int | tuple[int, ...] = 0) -> str:
     """One sentence about the scene.
 
     Args:
@@ -62,7 +62,8 @@ def caption(scene: Scene, rng: np.random.Generator | int = 0) -> str:
     if not parts:
         return opening + where
     things = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
-    return f"{opening}{things} {where}" if where.startswith(("on ", "in ")) else f"{opening}{things}, {where}"
+    joint = " " if where.startswith(("on ", "in ")) else ", "
+    return f"{opening}{things}{joint}{where}"
 
 
 def _where(scene: Scene, rng: np.random.Generator) -> str:

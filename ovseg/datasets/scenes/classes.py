@@ -31,6 +31,37 @@ THINGS = tuple(TYPICAL_COLOR)
 
 #: Label ids are positions in this tuple: stuff first, then things.
 CLASSES = STUFF + THINGS
+#: A color to paint each class with in pictures of label maps, RGB, 0 to 255; no two are close.
+PALETTE = (
+    (92, 178, 250),  # sky
+    (24, 28, 92),
+    (255, 172, 120),
+    (150, 60, 45),
+    (120, 90, 170),
+    (124, 196, 60),  # grass
+    (226, 196, 130),
+    (30, 110, 214),
+    (206, 232, 246),
+    (160, 110, 60),
+    (95, 95, 100),
+    (175, 170, 160),  # tiles
+    (20, 105, 45),  # tree
+    (200, 130, 110),
+    (20, 60, 255),
+    (255, 130, 0),
+    (225, 10, 45),
+    (255, 220, 0),
+    (255, 120, 190),
+    (140, 30, 220),
+    (0, 0, 0),
+    (255, 255, 255),
+    (0, 225, 225),
+    (0, 160, 120),
+    (215, 95, 250),
+    (255, 75, 95),
+    (165, 0, 95),
+    (95, 60, 15),  # guitar
+)
 #: Label of pixels that belong to no class.
 VOID = 255
 

@@ -166,15 +166,18 @@ def _draw_stuff(rng, size, zoom):
         upper = y < edge
     elif kind < 0.9:
         layout, backdrop, ground = "split", first, second
-        upper = np.cos(angle) * (x - width / 2) + np.sin(angle) * (y - height / 2) > offset * short
+        along = np.array([np.cos(angle), np.sin(angle)])  # not scalars: NumPy 1 would round them
+        upper = along[:1] * (x - width / 2) + along[1:] * (y - height / 2) > offset * short
     else:
         layout, backdrop, ground = "single", first, first
         upper = np.ones((height, width), bool)
-    image = textures.crop(rng, backdrop, size, zoom)
+    piece, light = textures.crop(rng, backdrop, size, zoom)
+    image = piece * light
     semantic = np.full(size, CLASSES.index(backdrop), np.uint8)
     if ground != backdrop:
         lower = ~np.broadcast_to(upper, size)
-        image[lower] = textures.crop(rng, ground, size, zoom)[lower]
+        piece, light = textures.crop(rng, ground, size, zoom)
+        image[lower] = piece[lower] * light
         semantic[lower] = CLASSES.index(ground)
     return image, semantic, (backdrop, ground), layout
 
@@ -220,7 +223,8 @@ def _palette(rng, color):
         LEAF: (60, 140, 50),
         CARROT: (240, 140, 40),
     }
-    return {role: tuple(float(v) for v in np.clip(paint, 0, 255)) for role, paint in paints.items()}
+    mixed = np.clip(np.array(list(paints.values()), float), 0, 255).tolist()
+    return dict(zip(paints, mixed, strict=True))
 
 
 def _draw_thing(rng, image, name, color, pattern, place):
@@ -245,7 +249,7 @@ def _draw_thing(rng, image, name, color, pattern, place):
         cv2.fillPoly(mask, [corners], 255, cv2.LINE_8, _SHIFT)
     inside = mask > 0
     shade = _surface(rng, layer.shape[:2], (x - left, y - top, radius), pattern)
-    image[top:bottom, left:right][inside] = np.clip(layer * shade[..., None], 0, 255)[inside]
+    image[top:bottom, left:right][inside] = np.clip(layer[inside] * shade[inside][:, None], 0, 255)
     return inside, (top, left)
 
 
@@ -259,8 +263,9 @@ def _surface(rng, shape, place, pattern):
     )
     shade = 1 + (mottle - 0.5) * rng.uniform(0.2, 0.9)
     direction, period, depth = rng.uniform(0, 6.28), rng.uniform(0.3, 0.5), rng.uniform(0.3, 0.45)
-    v = (np.arange(shape[0], dtype=np.float32)[:, None] - y) / radius
-    u = (np.arange(shape[1], dtype=np.float32)[None] - x) / radius
+    # Double precision, said aloud: the type of float32 with a NumPy scalar depends on its version.
+    v = (np.arange(shape[0], dtype=np.float64)[:, None] - y) / radius
+    u = (np.arange(shape[1], dtype=np.float64)[None] - x) / radius
     if pattern == "striped":
         wave = np.sin((np.cos(direction) * u + np.sin(direction) * v) / period * 6.28)
         shade = shade * (1 + depth * np.sign(wave))

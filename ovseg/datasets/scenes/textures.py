@@ -47,8 +47,9 @@ def _blend(amount: np.ndarray, low, high) -> np.ndarray:
 
 
 def _axes() -> tuple[np.ndarray, np.ndarray]:
-    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
-    return y, x
+    """Pixel rows (SIDE, 1) and columns (1, SIDE)."""
+    places = np.arange(SIDE, dtype=np.float32)
+    return places[:, None], places[None]
 
 
 def _grain(rng: np.random.Generator, amount: float) -> np.ndarray:
@@ -74,7 +75,8 @@ def _night_sky(rng):
 
 @_paints("sunset")
 def _sunset(rng):
-    bands = cv2.resize(rng.random((48, 4), dtype=np.float32), (SIDE, SIDE), None, 0, 0, cv2.INTER_CUBIC)
+    bands = rng.random((48, 4), dtype=np.float32)
+    bands = cv2.resize(bands, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     mix = np.clip((smooth_noise(rng, SIDE, (5, 8)) + bands) * 0.5, 0, 1)
     return _blend(mix, (250, 170, 80), (190, 70, 110))
 
@@ -98,7 +100,8 @@ def _brick_wall(rng):
 @_paints("curtain")
 def _curtain(rng):
     _, x = _axes()
-    folds = 0.5 + 0.5 * np.sin(x / rng.uniform(18, 32) * 6.28 + 3 * smooth_noise(rng, SIDE, (8, 16)))
+    across = x / rng.uniform(18, 32) * 6.28
+    folds = 0.5 + 0.5 * np.sin(across + 3 * smooth_noise(rng, SIDE, (8, 16)))
     base = np.array(list(COLORS.values())[rng.integers(0, 8)], np.float32)
     return _blend(folds, base * 0.55, np.minimum(base * 1.15, 255))
 
@@ -178,14 +181,20 @@ def surface_noise(variant: int) -> np.ndarray:
     return smooth_noise(np.random.default_rng([8, variant]), SIDE, (20, 60, 120))
 
 
-def crop(rng: np.random.Generator, name: str, size: tuple[int, int], zoom: float) -> np.ndarray:
-    """A random piece of a texture, mirrored, relit: (H, W, 3) float32, 0..255.
+def crop(
+    rng: np.random.Generator, name: str, size: tuple[int, int], zoom: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A random piece of a texture, perhaps mirrored, and the light that falls on it.
 
     Args:
         rng: consumed by the same number of draws whatever the size.
         name: stuff class.
         size: (H, W) in pixels.
         zoom: how much the piece is magnified; 1 shows `UNIT` texture pixels on the short side.
+
+    Returns:
+        The piece, (H, W, 3) uint8 RGB, and a factor for each channel, (3,) float32. They are
+        multiplied by the caller, who may need only a part.
     """
     source = texture(name, int(rng.integers(VARIANTS)))
     magnification = zoom * rng.uniform(0.75, 1.3)
@@ -194,12 +203,9 @@ def crop(rng: np.random.Generator, name: str, size: tuple[int, int], zoom: float
     top, left = ((SIDE - extent) * rng.random(2)).astype(int)
     piece = source[top : top + extent[0], left : left + extent[1]]
     if rng.random() < 0.5:
-        piece = piece[:, ::-1]
+        piece = cv2.flip(piece, 1)
     shrinking = extent[0] > size[0]
-    piece = cv2.resize(
-        np.ascontiguousarray(piece),
-        (size[1], size[0]),
-        interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,
-    )
+    interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    piece = cv2.resize(piece, (size[1], size[0]), interpolation=interpolation)
     light = rng.uniform(0.8, 1.15) * rng.uniform(0.94, 1.06, 3)
-    return piece.astype(np.float32) * light.astype(np.float32)
+    return piece, light.astype(np.float32)

@@ -1,0 +1,60 @@
+"""Every config can be read, names what exists, and its classes are those of its dataset."""
+
+from __future__ import annotations
+
+import pytest
+from mmengine.config import Config
+
+from ovseg.apis.zoo import config_root
+from ovseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS
+from ovseg.segmentors import Protocol
+from ovseg.text import Vocabulary
+
+CONFIGS = sorted(p for p in config_root().glob("*/*.py") if p.parent.name != "_base_")
+
+
+@pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
+def config(request):
+    return Config.fromfile(request.param)
+
+
+def test_there_are_configs():
+    assert len(CONFIGS) > 5
+
+
+def test_every_named_part_is_registered(config):
+    model = config.model
+    for part in (model, model.image_encoder, model.text_encoder, model.attention):
+        assert MODELS.get(part.type) is not None, part.type
+    if "test_dataloader" in config:
+        dataset = config.test_dataloader.dataset
+        assert DATASETS.get(dataset.type) is not None
+        assert METRICS.get(config.test_evaluator.type) is not None
+        assert all(TRANSFORMS.get(step.type) is not None for step in dataset.pipeline)
+
+
+def test_the_protocol_is_named_and_possible(config):
+    protocol = Protocol.load(config.model.protocol)
+    assert protocol.name != "custom"
+
+
+def test_both_towers_are_of_one_model(config):
+    image, text = config.model.image_encoder, config.model.text_encoder
+    assert (image.model, image.pretrained) == (text.model, text.pretrained)
+
+
+def test_classes_are_those_of_the_dataset(config):
+    if "test_dataloader" not in config:
+        assert config.model.get("vocabulary") is None, "a model for any picture has no classes"
+        return
+    meta = DATASETS.get(config.test_dataloader.dataset.type).METAINFO
+    classes = meta.get("classes") or Vocabulary.load(meta["vocabulary"]).classes
+    assert len(Vocabulary.load(config.model.get("vocabulary") or meta["vocabulary"])) == len(
+        classes
+    )
+
+
+def test_every_method_folder_is_documented():
+    for folder in {path.parent for path in CONFIGS}:
+        assert (folder / "README.md").is_file(), folder
+        assert (folder / "metafile.yml").is_file(), folder

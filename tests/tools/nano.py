@@ -1,0 +1,26 @@
+"""The recipes in tools/nano, which import one another as scripts do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+NANO = Path(__file__).parents[2] / "tools" / "nano"
+sys.path.insert(0, str(NANO))
+
+import clip_data  # noqa: E402
+import clip_loss  # noqa: E402
+import clip_model  # noqa: E402
+import clip_score  # noqa: E402
+import make_tokenizer  # noqa: E402
+import train_clip  # noqa: E402
+
+__all__ = [
+    "NANO",
+    "clip_data",
+    "clip_loss",
+    "clip_model",
+    "clip_score",
+    "make_tokenizer",
+    "train_clip",
+]
