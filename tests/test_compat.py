@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 
@@ -242,6 +243,16 @@ class Fetch(Touch):
         return (getattr, (Path(self.path), "touch"))
 
 
+class Reach:
+    """Asks `getattr` for more of an allowed class than its statistics: its globals are near."""
+
+    def __init__(self, path: Path) -> None:
+        pass
+
+    def __reduce__(self):
+        return (getattr, (HistoryBuffer, "__init__"))
+
+
 @pytest.fixture(params=["plain", "no weights_only by default"])
 def default_of_torch_load(request, monkeypatch):
     """Torch as it is, and with the default that torch 2.4 and 2.5 have."""
@@ -254,7 +265,7 @@ def default_of_torch_load(request, monkeypatch):
         )
 
 
-@pytest.mark.parametrize("payload", [Touch, Execute, Fetch])
+@pytest.mark.parametrize("payload", [Touch, Execute, Fetch, Reach])
 @pytest.mark.parametrize("layout", ["zip", "legacy", "pickle"])
 def test_malicious_checkpoint_runs_nothing(
     tmp_path, trained, payload, layout, default_of_torch_load

@@ -109,14 +109,22 @@ class FrozenRunner(Runner):
 def report_errors(run: Callable[[], int | None]) -> int:
     """Run a tool: mistakes a user can mend end in one line and exit code 2, others in a traceback.
 
+    An interruption by the user ends in exit code 130.
+
     Returns:
         The exit code.
     """
     try:
         return run() or 0
     except OvsegError as error:
-        print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)  # noqa: T201
+        message = str(error)
+        if message.startswith("Caught "):  # from a worker of the data loader, with its traceback
+            message = message.strip().splitlines()[-1].split(": ", 1)[-1]
+        print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)  # noqa: T201
         return 2
+    except KeyboardInterrupt:
+        print("Interrupted; --resume goes on from here.", file=sys.stderr)  # noqa: T201
+        return 130
     finally:
         if distributed.is_available() and distributed.is_initialized():
             distributed.destroy_process_group()

@@ -35,7 +35,7 @@ def test_model(
 ) -> dict[str, float]:
     """Score the model of a configuration on its test dataset.
 
-    Every image leaves its record in ``<work_dir>/images`` as soon as it is finished; the record
+    Every image leaves its record in ``<work_dir>/finished`` as soon as it is finished; the record
     of the run is written to ``<work_dir>/<time>/results.json``.
 
     Args:
@@ -57,6 +57,8 @@ def test_model(
     """
     start = time.monotonic()
     prepare_launch(config)
+    checkpoint = checkpoint or config.get("load_from")
+    config.load_from, config.resume = None, False  # loaded here, and checked
     weights = load_checkpoint(checkpoint) if checkpoint is not None else None
     dataset = _build_dataset(config)
     classes = dataset.metainfo["classes"]
@@ -120,10 +122,13 @@ def test_model(
 
 
 def check_classes(model: nn.Module, classes: Sequence[str], dataset: str) -> None:
-    """Make sure that a model names as many classes as a dataset has.
+    """Make sure that a model has the classes of a dataset, in its order.
+
+    Names may be spelled differently, so their number is compared, and the place of those that
+    both lists hold.
 
     Raises:
-        ConfigError: It does not, or has no classes at all.
+        ConfigError: They differ, or the model has no classes at all.
     """
     require = getattr(model, "require_vocabulary", None)
     vocabulary = require() if callable(require) else getattr(model, "vocabulary", None)
@@ -140,6 +145,14 @@ def check_classes(model: nn.Module, classes: Sequence[str], dataset: str) -> Non
             f"{len(classes)}; name the vocabulary of the dataset in model.vocabulary, one line for "
             "each of its classes."
         )
+    named = [name.casefold() for name in getattr(vocabulary, "classes", ())]
+    for place, name in enumerate(classes):
+        name = name.casefold()
+        if named.count(name) == 1 and named.index(name) != place:
+            raise ConfigError(
+                f"The {what} of {type(model).__name__} has {name!r} as class {named.index(name)} "
+                f"but {dataset} has it as class {place}; list the classes in the dataset's order."
+            )
 
 
 def _build_dataset(config: Config):
@@ -203,7 +216,9 @@ def _open_store(
             seed=config.randomness["seed"],
         )
     )
-    store = RecordStore(Path(config.work_dir) / "images", settings, resume=resume, rank=get_rank())
+    store = RecordStore(
+        Path(config.work_dir) / "finished", settings, resume=resume, rank=get_rank()
+    )
     for metric in evaluator.metrics:
         metric.attach(store)
     return store
@@ -227,7 +242,7 @@ def _finished(
 def _describe(metric: Any) -> dict[str, Any]:
     """What the record says of a metric, the rule for absent classes included."""
     found = {"type": type(metric).__name__}
-    for name in ("prefix", "absent", "ignore_index", "num_images", "per_class"):
+    for name in ("prefix", "absent", "void", "num_images", "per_class"):
         if hasattr(metric, name):
             found[name] = getattr(metric, name)
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,11 +17,10 @@ from ovseg.registry import DATASETS
 __all__ = ["COCOPanoptic133", "COCOStuff171"]
 
 
-@lru_cache(maxsize=4)
-def _read_panoptic_json(path: str, changed: float) -> dict:
-    """Content of an annotation file; ``changed`` (its time) keeps the cache honest."""
+def _read_panoptic_json(path: Path) -> dict:
+    """Content of an annotation file."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
         content["categories"], content["annotations"], content["images"]
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(
@@ -61,8 +59,8 @@ class COCOPanoptic133(SegmentationDataset):
                 f"Annotation file {path} of {type(self).__name__} does not exist; set data_root to "
                 "the folder that holds COCO's `annotations`."
             )
-        self._content = _read_panoptic_json(str(path), path.stat().st_mtime)
-        categories = self._content["categories"]
+        self._content: dict | None = _read_panoptic_json(path)
+        self._categories = categories = self._content["categories"]
         things = [i for i, c in enumerate(categories) if c["isthing"]]
         info = dict(
             classes=tuple(c["name"] for c in categories),
@@ -86,21 +84,22 @@ class COCOPanoptic133(SegmentationDataset):
     def find_samples(self) -> list[dict]:
         """Samples of the annotation file, with the category of each segment."""
         image_dir, mask_dir = self.folder("img_path"), self.folder("seg_map_path")
-        names = {image["id"]: image["file_name"] for image in self._content["images"]}
+        content, self._content = self._content, None  # of train2017 it is over a gigabyte
+        names = {image["id"]: image["file_name"] for image in content["images"]}
         samples = [
             dict(
                 img_path=str(image_dir / names[entry["image_id"]]),
                 seg_map_path=str(mask_dir / entry["file_name"]),
                 segments=[(s["id"], s["category_id"]) for s in entry["segments_info"]],
             )
-            for entry in self._content["annotations"]
+            for entry in content["annotations"]
             if entry["image_id"] in names
         ]
         return sorted(samples, key=lambda sample: sample["img_path"])
 
     def make_label_reader(self) -> LabelReader:
         """Category ids of the file, to their position in it."""
-        ids = [category["id"] for category in self._content["categories"]]
+        ids = [category["id"] for category in self._categories]
         table = np.full(max(ids) + 1, INVALID, np.int32)
         table[ids] = np.arange(len(ids))
         return LabelReader(len(ids), self.ignore_index, table, panoptic=True)

@@ -116,9 +116,7 @@ class SegmentationScores(ImageMetric):
                 f"Image {key} came without ground truth and cannot be scored; add LoadMask to the "
                 "pipeline."
             )
-        void = self.ignore_index
-        if void is None:
-            void = self.dataset_meta.get("ignore_index", 255)
+        void = self.void
         prediction = sample["pred_sem_seg"]["data"].squeeze(0).cpu().numpy()
         target = truth["data"].squeeze(0).cpu().numpy()
         if prediction.shape != target.shape:
@@ -140,6 +138,13 @@ class SegmentationScores(ImageMetric):
                 strict=True,
             )
         )
+
+    @property
+    def void(self) -> int:
+        """Ground-truth label of pixels that do not count."""
+        if self.ignore_index is not None:
+            return self.ignore_index
+        return (self.dataset_meta or {}).get("ignore_index", 255)
 
     @property
     def num_classes(self) -> int:

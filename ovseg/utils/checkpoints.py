@@ -54,7 +54,7 @@ def _harmless_globals() -> list[Callable]:
 
     from mmengine.logging import HistoryBuffer
 
-    core = np._core if hasattr(np, "_core") else np.core
+    core = np._core if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else np.core
     kinds = {type(np.dtype(code)) for code in np.typecodes["All"] if code != "O"}
     found: list[Callable] = [HistoryBuffer, np.ndarray, np.dtype, encode, *kinds]
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
@@ -72,7 +72,7 @@ def _allowing(allowed: list) -> Iterator[None]:
         with serialization.safe_globals(allowed):
             yield
         return
-    before = serialization.get_safe_globals()
+    before = list(serialization.get_safe_globals())  # torch hands out its own list
     serialization.add_safe_globals(allowed)
     try:
         yield

@@ -1,4 +1,6 @@
 # ADE20K, 150 classes, validation split (2000 images).
+vocabulary = 'ade20k-150'
+
 # The folder of all datasets is `data`, or what the environment variable OVSEG_DATA says.
 data_root = '{{$OVSEG_DATA:data}}/ADEChallengeData2016'
 

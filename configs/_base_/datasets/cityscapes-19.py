@@ -1,4 +1,6 @@
 # Cityscapes, 19 classes, validation split (500 images).
+vocabulary = 'cityscapes-19'
+
 # The folder of all datasets is `data`, or what the environment variable OVSEG_DATA says.
 data_root = '{{$OVSEG_DATA:data}}/cityscapes'
 

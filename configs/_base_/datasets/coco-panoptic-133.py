@@ -1,4 +1,6 @@
 # COCO panoptic ground truth as 133 semantic classes, val2017 (5000 images).
+vocabulary = 'coco-panoptic-133'
+
 # The folder of all datasets is `data`, or what the environment variable OVSEG_DATA says.
 data_root = '{{$OVSEG_DATA:data}}/coco'
 

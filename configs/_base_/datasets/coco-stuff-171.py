@@ -1,4 +1,6 @@
 # COCO-Stuff 164k, 171 classes, val2017 (5000 images).
+vocabulary = 'coco-stuff-171'
+
 # The folder of all datasets is `data`, or what the environment variable OVSEG_DATA says.
 data_root = '{{$OVSEG_DATA:data}}/coco'
 
