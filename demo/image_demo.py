@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             save=args.save,
             overwrite=args.overwrite,
             threads=args.threads,
-            settings={"model": args.model, "precision": args.precision},
+            settings={"model": args.model, **args.model_options},
             on_error=lambda path, reason: tqdm.write(f"failed: {reason}", file=sys.stderr),
         )
     except KeyboardInterrupt:

@@ -16,6 +16,7 @@ __all__ = [
     "parse_model_arguments",
     "positive",
     "read_classes",
+    "share",
 ]
 
 
@@ -41,6 +42,18 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="name of the model, see ovseg.list_models(); maskclip_nano needs no download and "
         "knows the words of the procedural scenes only (default: %(default)s)",
     )
+    parser.add_argument(
+        "--threshold",
+        type=share,
+        metavar="P",
+        help="pixels whose best class is less probable than this become background",
+    )
+    parser.add_argument("--weights", metavar="FILE", help="CLIP weights to use, a local file")
+    parser.add_argument(
+        "--random-weights",
+        action="store_true",
+        help="load no weights at all: to try the plumbing without a download",
+    )
     parser.add_argument("--batch-size", type=positive, default=1, metavar="N")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps, ... (default: the best there is)")
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"))
@@ -55,10 +68,19 @@ def parse_model_arguments(
     """
     args = parser.parse_args(argv)
     try:
-        args.vocabulary = read_classes(args.classes, args.background)
+        background = [] if args.threshold and args.background is None else args.background
+        args.vocabulary = read_classes(args.classes, background)
     except (VocabularyError, FileNotFoundError) as error:
         parser.error(f"--classes: {error}")
-    given = {"device": args.device, "precision": args.precision}
+    if args.weights and args.random_weights:
+        parser.error("--weights and --random-weights exclude each other")
+    given = {
+        "device": args.device,
+        "precision": args.precision,
+        "weights": args.weights,
+        "pretrained": False if args.random_weights else None,
+        "protocol": {"prob_threshold": args.threshold} if args.threshold else None,
+    }
     args.model_options = {name: value for name, value in given.items() if value is not None}
     return args
 
@@ -94,4 +116,12 @@ def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def share(text: str) -> float:
+    """A number from 0 up to, but not, 1."""
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError("must be at least 0 and less than 1")
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from ovseg.errors import (
     WeightsError,
     WeightsNotFoundError,
 )
+from ovseg.utils.checkpoints import load_checkpoint
 
 __all__ = ["apply_state_dict", "describe_state", "load_state_dict"]
 
@@ -83,28 +83,13 @@ def _read_safetensors(path: Path, keep: Callable[[str], bool] | None) -> dict[st
 
 def _read_torch(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error)
-        found = re.search(r"GLOBAL ([\w.]+)|([\w.]+) (?:that )?was not an allowed global", reason)
-        if found is None and not ("Unsupported" in reason and _is_pickle(path)):
-            raise WeightsError(
-                f"{path} is not a checkpoint, or a damaged one: {_head(path)}."
-            ) from error
-        what = next((group for group in (found.groups() if found else ()) if group), "code")
-        raise UnsafeCheckpointError(
-            f"{path} was not loaded, because its pickle refers to {what} and loading it could run "
-            "code: save only its state_dict, best as safetensors, where you trust it."
-        ) from None
-    except Exception as error:  # a reader of arbitrary bytes fails in every way there is
+        return load_checkpoint(path)
+    except UnsafeCheckpointError:
+        raise
+    except WeightsError as error:
         raise WeightsError(
             f"{path} is not a checkpoint, or a damaged one: {_head(path)}."
         ) from error
-
-
-def _is_pickle(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(2) in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def _head(path: Path) -> str:

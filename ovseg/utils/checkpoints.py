@@ -114,7 +114,7 @@ def load_checkpoint(
             raise _damaged(path) from error
         raise UnsafeCheckpointError(
             f"Checkpoint {path} was not loaded because it would run code: {offender}; save its "
-            " tensors again with torch.save(model.state_dict(), ...) or as safetensors where "
+            "tensors again with torch.save(model.state_dict(), ...) or as safetensors where "
             "you trust it."
         ) from error
     except PermissionError:

@@ -55,11 +55,43 @@ def test_words_that_are_refused(words, message):
         read_classes(words, None)
 
 
-def test_only_options_that_were_given_reach_the_model():
+@pytest.mark.parametrize(
+    ("given", "options", "classes"),
+    [
+        ([], {}, ("cat",)),
+        (["--precision", "bf16"], {"precision": "bf16"}, ("cat",)),
+        (["--random-weights"], {"pretrained": False}, ("cat",)),
+        (["--weights", "w.pt"], {"weights": "w.pt"}, ("cat",)),
+        (
+            ["--threshold", "0.3"],
+            {"protocol": {"prob_threshold": 0.3}},
+            ("background", "cat"),
+        ),
+        (
+            ["--threshold", "0.3", "--background", "sky", "wall"],
+            {"protocol": {"prob_threshold": 0.3}},
+            ("background", "cat"),
+        ),
+        (["--threshold", "0"], {}, ("cat",)),
+    ],
+)
+def test_only_options_that_were_given_reach_the_model(given, options, classes):
     parser = argparse.ArgumentParser()
     add_model_arguments(parser)
-    args = parse_model_arguments(parser, ["--classes", "cat", "--precision", "bf16"])
-    assert args.model_options == {"precision": "bf16"} and args.vocabulary.classes == ("cat",)
+    args = parse_model_arguments(parser, ["--classes", "cat", *given])
+    assert args.model_options == options
+    assert args.vocabulary.classes == classes
+
+
+@pytest.mark.parametrize(
+    "given", [["--weights", "w.pt", "--random-weights"], ["--threshold", "1"], ["--threshold", "x"]]
+)
+def test_options_that_are_refused(given):
+    parser = argparse.ArgumentParser()
+    add_model_arguments(parser)
+    with pytest.raises(SystemExit) as caught:
+        parse_model_arguments(parser, ["--classes", "cat", *given])
+    assert caught.value.code == 2
 
 
 @pytest.mark.parametrize(
