@@ -6,6 +6,8 @@ here therefore has several positives: the phrases true of a picture, as its capt
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn import functional as F
 
@@ -42,23 +44,74 @@ def pooled_similarity(patches: torch.Tensor, words: torch.Tensor, sharpness: flo
     return ((sharpness * similarity).softmax(1) * similarity).sum(1)
 
 
-def explained(
-    patches: torch.Tensor, words: torch.Tensor, true: torch.Tensor, scale
-) -> torch.Tensor:
-    """Every patch must be one of the classes its picture's caption speaks of.
+def shares(true: torch.Tensor, is_thing: torch.Tensor, thing_share: float) -> torch.Tensor:
+    """What part of a picture each word of its caption is expected to cover, knowing no more.
 
-    The negative log of the probability that a patch gives to the picture's own words, averaged
-    over patches. The caption does not say which patch is which.
+    Things get ``thing_share`` each, but no more than two thirds together; stuff gets the rest in
+    equal parts (all of it where there are no things).
+
+    Args:
+        true: (B, P) bool.
+        is_thing: (P,) bool.
+        thing_share: part of the picture.
+
+    Returns:
+        (B, P) float32, 0 for words that are not true; rows sum to 1 where any word is.
+    """
+    things, stuff = true & is_thing, true & ~is_thing
+    num_things, num_stuff = things.sum(1, keepdim=True), stuff.sum(1, keepdim=True)
+    covered = (thing_share * num_things).clamp(max=2 / 3)
+    covered = torch.where(num_stuff > 0, covered, torch.ones_like(covered))
+    each_thing = covered / num_things.clamp(min=1)
+    each_stuff = (1 - covered) / num_stuff.clamp(min=1)
+    return things * each_thing + stuff * each_stuff
+
+
+@torch.no_grad()
+def assign(logits: torch.Tensor, share: torch.Tensor, rounds: int = 8) -> torch.Tensor:
+    """Share the patches of each picture out among its words (Sinkhorn's iteration).
+
+    Args:
+        logits: (B, N, P) scaled similarities.
+        share: (B, P) part of the patches each word gets; rows sum to 1.
+        rounds: of normalizing words and patches in turn.
+
+    Returns:
+        (B, N, P) float32, rows over P sum to 1: how much of a patch each word explains.
+    """
+    log_plan = logits.masked_fill(share[:, None] == 0, -torch.inf)
+    log_share = share.log()[:, None] + math.log(logits.shape[1])
+    for _ in range(rounds):
+        over_patches = log_plan.logsumexp(1, keepdim=True)
+        log_plan = torch.where(share[:, None] > 0, log_plan - over_patches + log_share, -torch.inf)
+        log_plan = log_plan.log_softmax(2)
+    return log_plan.exp()
+
+
+def explained(
+    patches: torch.Tensor,
+    words: torch.Tensor,
+    share: torch.Tensor,
+    scale: torch.Tensor,
+    sharpness: float,
+) -> torch.Tensor:
+    """Every patch must be one of the classes its picture's caption speaks of, and each class found.
+
+    The caption does not say which patch is which. Left to themselves patches on things settle for
+    the ground below, which is learned first and true as well; so the patches are shared out among
+    the words (`assign`), and cross-entropy to all words of the batch pulls each to its own.
 
     Args:
         patches: (B, N, E) unit rows.
         words: (P, E) unit rows of class names.
-        true: (B, P) bool.
+        share: (B, P) expected parts of the picture, see `shares`; rows of zeros do not count.
         scale: logit scale.
+        sharpness: factor on the logits that patches are shared out by.
     """
-    log_p = (scale * patches @ words.T).log_softmax(-1)
-    own = log_p.masked_fill(~true[:, None], -torch.inf).logsumexp(-1)
-    return -own[true.any(1)].mean()
+    spoken_of = share.sum(1) > 0
+    patches, share = patches[spoken_of], share[spoken_of]
+    logits = scale * patches @ words.T
+    return -(assign(sharpness * logits, share) * logits.log_softmax(-1)).sum(-1).mean()
 
 
 def unit(features: torch.Tensor) -> torch.Tensor:

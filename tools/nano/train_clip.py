@@ -9,8 +9,8 @@ into ``ovseg/assets/nano``.
 What is learned: an open_clip ViT with a class token and an open_clip text tower. The class token
 is contrasted with captions and phrases as in CLIP. Patches are contrasted with phrases through the
 path of MaskCLIP (the last block with each patch attending to itself), pooled by similarity as in
-PACL, both with and without that block's residual and MLP. Plain patch tokens get no loss: they
-are as good as the class token makes them, as in CLIP.
+PACL, and shared out among the words of the caption; both with and without that block's residual and
+MLP. Plain patch tokens get no loss: they are as good as the class token makes them, as in CLIP.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ import numpy as np
 import open_clip
 import torch
 from clip_data import CaptionedScenes, collate, phrase_bank
-from clip_loss import explained, multi_positive, pooled_similarity
+from clip_loss import explained, multi_positive, pooled_similarity, shares
 from clip_model import NanoCLIP
 from clip_score import close_up_scores
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
-from ovseg.datasets.scenes.classes import CLASSES
+from ovseg.datasets.scenes.classes import CLASSES, THINGS
 
 _TEMPLATES = [t("{}") for t in open_clip.OPENAI_IMAGENET_TEMPLATES]
 _TEMPLATES = ["{}"] * 30 + ["a {}", "a photo of a {}.", "the {}"] * 10 + _TEMPLATES
@@ -118,11 +118,16 @@ class NanoTrainer:
         bank, true = phrase_bank(phrases, self.args.bank, rng)
         true = true.to(self.args.device)
         named = torch.tensor([p in CLASSES for p in bank], device=self.args.device)
+        is_thing = torch.tensor([p in THINGS for p in bank], device=self.args.device)[named]
+        share = shares(true[:, named], is_thing, self.args.thing_share)
         prompts = [_TEMPLATES[rng.integers(len(_TEMPLATES))].format(p) for p in bank]
         with self.model.autocast():
             cls, paths, _ = self.model.encode_image(images)
             words = self.model.encode_text(prompts + captions)
         sentences, words = words[len(bank) :], words[: len(bank)]
+        # Patches are shared out softly at first, while words mean little, and then ever more
+        # sharply: from half of the run on a patch is mostly one word's.
+        sharpness = 1 + 3 * min(1.0, 2 * self.step / self.args.steps)
         scale = self.clip.logit_scale.exp().clamp(max=100)
         dense_scale = self.dense_scale.exp().clamp(max=100)
         same = torch.tensor([[a == b for b in captions] for a in captions], device=cls.device)
@@ -134,7 +139,7 @@ class NanoTrainer:
             pooled = pooled_similarity(patches, words, sharpness=20.0)
             terms[f"pooled_{name}"] = multi_positive(dense_scale * pooled, true)
             terms[f"explained_{name}"] = explained(
-                patches, words[named], true[:, named], dense_scale
+                patches, words[named], share, dense_scale, sharpness
             )
         return terms
 
@@ -229,10 +234,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_clip"))
     parser.add_argument("--model", default="nano-vit-8", help="a JSON file of ovseg/assets/nano")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=1800)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--size", type=int, default=64, help="side of the scenes in pixels")
     parser.add_argument("--bank", type=int, default=128, help="phrases a batch is compared with")
+    parser.add_argument(
+        "--thing-share", type=float, default=0.15, help="part of a picture a thing may cover"
+    )
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--warmup", type=int, default=300, help="steps")
     parser.add_argument("--seed", type=int, default=0, help="of the first weights")
