@@ -153,3 +153,16 @@ def test_scale_defaults_to_the_towers_own():
 def test_training_modes_are_refused():
     with pytest.raises(ConfigError, match="loss"):
         build_segmentor()(images([(40, 40)]), None, mode="loss")
+
+
+@pytest.mark.parametrize(("precision", "agreement"), [("bf16", 0.98), ("fp16", 0.999)])
+def test_half_precision_says_nearly_the_same(precision, agreement):
+    exact = build_segmentor(vocabulary=CLASSES, protocol=SLIDING)
+    half = build_segmentor(vocabulary=CLASSES, protocol=SLIDING)
+    half.image_encoder.precision = precision
+    half.image_encoder.finish()
+    with torch.no_grad():
+        pixels = torch.randn(2, 3, 32, 48)
+        a, b = exact.dense_features(pixels), half.dense_features(pixels)
+    assert b.dtype == torch.float32
+    assert (a * b).sum(-1).mean() > agreement
