@@ -71,8 +71,7 @@ class NanoCLIP:
         width = x.shape[-1]
         weight, bias = last.attn.in_proj_weight[-width:], last.attn.in_proj_bias[-width:]
         value = last.attn.out_proj(F.linear(last.ln_1(x[:, 1:]), weight, bias))
-        # No gradient through the residual: what is said of a patch has to be in its value.
-        whole = x[:, 1:].detach() + value
+        whole = x[:, 1:] + value
         whole = whole + last.mlp(last.ln_2(whole))
 
         def project(t):

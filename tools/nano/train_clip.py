@@ -9,8 +9,9 @@ into ``ovseg/assets/nano``.
 What is learned: an open_clip ViT with a class token and an open_clip text tower. The class token
 is contrasted with captions and phrases as in CLIP. Patches are contrasted with phrases through the
 path of MaskCLIP (the last block with each patch attending to itself), pooled by similarity as in
-PACL, and shared out among the words of the caption; both with and without that block's residual and
-MLP. Plain patch tokens get no loss: they are as good as the class token makes them, as in CLIP.
+PACL, and shared out among the words of the caption. Only the values are taught, as the class token
+gathers nothing else from them: the block's residual, its MLP and so the plain patch tokens get no
+loss on patches; they are as good as the class token makes them.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class NanoTrainer:
         share = shares(true[:, named], is_thing, self.args.thing_share)
         prompts = [_TEMPLATES[rng.integers(len(_TEMPLATES))].format(p) for p in bank]
         with self.model.autocast():
-            cls, paths, _ = self.model.encode_image(images)
+            cls, (values, _), _ = self.model.encode_image(images)
             words = self.model.encode_text(prompts + captions)
         sentences, words = words[len(bank) :], words[: len(bank)]
         # Patches are shared out softly at first, while words mean little, and then ever more
@@ -135,12 +136,10 @@ class NanoTrainer:
             "caption": multi_positive(scale * cls @ sentences.T, same),
             "phrase": multi_positive(scale * cls @ words.T, true),
         }
-        for name, patches in zip(("value", "whole"), paths, strict=True):
-            pooled = pooled_similarity(patches, words, sharpness=20.0)
-            terms[f"pooled_{name}"] = multi_positive(dense_scale * pooled, true)
-            terms[f"explained_{name}"] = explained(
-                patches, words[named], share, dense_scale, sharpness
-            )
+        terms["pooled"] = multi_positive(
+            dense_scale * pooled_similarity(values, words, sharpness=20.0), true
+        )
+        terms["explained"] = explained(values, words[named], share, dense_scale, sharpness)
         return terms
 
     def train_step(
@@ -234,7 +233,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_clip"))
     parser.add_argument("--model", default="nano-vit-8", help="a JSON file of ovseg/assets/nano")
-    parser.add_argument("--steps", type=int, default=1800)
+    parser.add_argument("--steps", type=int, default=1100)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--size", type=int, default=64, help="side of the scenes in pixels")
     parser.add_argument("--bank", type=int, default=128, help="phrases a batch is compared with")
