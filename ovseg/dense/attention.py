@@ -56,7 +56,10 @@ class PlainAttention(AttentionRule):
 
     def mix(self, q, k, v, scale):
         """Softmax attention over all tokens, the class token included."""
-        return F.scaled_dot_product_attention(q, k, v, scale=scale)
+        # One image at a time: torch's kernels choose their blocking by the size of the batch, and
+        # with it the last digits, but an image must not depend on what else is in its batch.
+        images = zip(q.split(1), k.split(1), v.split(1), strict=True)
+        return torch.cat([F.scaled_dot_product_attention(*qkv, scale=scale) for qkv in images])
 
 
 @MODELS.register_module()
