@@ -168,7 +168,14 @@ def create_model(
             settings[key].precision = precision
     config.merge_from_dict({"model": {k: v for k, v in overrides.items() if v is not None}})
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model = MODELS.build(config.model).to(chosen)
+    if pretrained or weights is not None:
+        model = MODELS.build(config.model)
+    else:
+        # The same random weights at every start, so that runs can be compared and taken up again.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = MODELS.build(config.model)
+    model = model.to(chosen)
     return Segmenter(model, path.stem if is_file else str(name))
 
 

@@ -116,7 +116,10 @@ def test_a_config_file_is_a_model_too(tmp_path):
 def test_random_weights_are_asked_for_and_announced():
     with pytest.warns(UserWarning, match="random weights"):
         model = ovseg.create_model("maskclip_nano", pretrained=None)
+        again = ovseg.create_model("maskclip_nano", pretrained=None)
     assert "random" in model.model.fingerprints()["image_encoder"]
+    results = [m.segment(picture(), ["cat", "dog"]) for m in (model, again)]
+    np.testing.assert_array_equal(results[0].scores, results[1].scores)
 
 
 def test_a_missing_file_of_weights_is_named(tmp_path):
