@@ -21,6 +21,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -252,6 +253,28 @@ def scores(
         features = all_features(dino, queries.images[:few])
         result[f"auc_{name}"] = auc_scores(features, queries.segments[:few])
     return result
+
+
+def check(dino: DINO, count: int) -> dict[str, float]:
+    """A quick look while training, at ``check`` scenes in windows: k-NN and AUC of each kind."""
+    bank = _kept("train", count, dino.patch_size)
+    queries = _kept("check", count // 2, dino.patch_size)
+    knn = knn_scores(dino, bank, queries)
+    few = slice(0, count)  # a quarter of the queries' windows: each scene has four
+    pairs = auc_scores(all_features(dino, queries.images[few]), queries.segments[few], 5000)
+    found = {}
+    for kind in ("pixels", "tokens", "k"):
+        found |= {f"{kind}_knn": knn[kind]["all"], f"{kind}_knn_things": knn[kind]["things"]}
+    for kind in ("pixels", *KINDS):
+        found[f"{kind}_auc_things"] = pairs[kind]["things"]
+    for kind in ("pixels", "tokens", "k"):
+        found |= {f"{kind}_auc": pairs[kind]["all"], f"{kind}_auc_near": pairs[kind]["near"]}
+    return found
+
+
+@lru_cache(maxsize=2)
+def _kept(split: str, count: int, patch: int) -> Patches:
+    return labelled_scenes(split, count, patch, window=64)
 
 
 def table(result: dict[str, dict]) -> str:
