@@ -125,11 +125,11 @@ def _cut(picture: np.ndarray, box: tuple[float, float, float, float], size: int)
 def jitter(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change light, color and sharpness of a whole view (H, W, 3) uint8.
 
-    Milder than DINO's: here color is half of what a thing or a texture is, so hue turns by 15
+    Milder than DINO's: here color is half of what a thing or a texture is, so hue turns by 9
     degrees at most, and one view in twenty loses its color.
     """
     saturation = 0.0 if rng.random() < 0.05 else rng.uniform(0.7, 1.3)
-    turn = rng.uniform(-0.26, 0.26)
+    turn = rng.uniform(-0.15, 0.15)
     cos, sin = saturation * np.cos(turn), saturation * np.sin(turn)
     hue = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]], np.float32)
     gain = rng.uniform(0.7, 1.3) * rng.uniform(0.94, 1.06, (3, 1)).astype(np.float32)

@@ -265,7 +265,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--last-share", type=float, default=0.2, help="how much is the end")
     parser.add_argument("--local-size", type=int, default=32, help="side of local views")
     parser.add_argument("--locals", type=int, default=2, help="local views of a picture")
-    parser.add_argument("--prototypes", type=int, default=512, help="of patches")
+    parser.add_argument("--prototypes", type=int, default=256, help="of patches")
     parser.add_argument("--cls-prototypes", type=int, default=128, help="of class tokens")
     parser.add_argument("--temperature", type=float, default=0.05, help="the teacher's")
     parser.add_argument(
