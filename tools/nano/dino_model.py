@@ -28,9 +28,7 @@ class Head(nn.Module):
         self, width: int, prototypes: int, hidden: int = 256, bottleneck: int = 96
     ) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, bottleneck)
-        )
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, bottleneck))
         self.prototypes = nn.Parameter(torch.randn(prototypes, bottleneck))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -62,7 +60,9 @@ class Network(nn.Module):
     def forward(self, images: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Normed tokens (B, 1 + N, D) of images (B, 3, H, W) uint8; hidden where mask (B, N)."""
         dino, vit = self.dino, self.dino.vit
-        mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (dino.mean, dino.std))
+        mean, std = (
+            torch.tensor(v, device=images.device).view(3, 1, 1) for v in (dino.mean, dino.std)
+        )
         x = vit.patch_embed((images / 255 - mean) / std)
         grid = x.shape[1:3]
         x = x.flatten(1, 2)

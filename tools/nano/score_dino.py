@@ -161,13 +161,17 @@ def knn_accuracy(
         votes = F.one_hot(bank_classes[near], len(CLASSES)).sum(1)
         right.append(votes.argmax(1))
     right = torch.cat(right) == query_classes
-    mean = {c: right[query_classes == c].float().mean().item() for c in query_classes.unique().tolist()}
+    mean = {
+        c: right[query_classes == c].float().mean().item() for c in query_classes.unique().tolist()
+    }
     parts = {
         "all": list(mean.values()),
         "stuff": [m for c, m in mean.items() if c < len(STUFF)],
         "things": [m for c, m in mean.items() if c >= len(STUFF)],
     }
-    return {part: round(100 * float(np.mean(values)), 1) for part, values in parts.items() if values}
+    return {
+        part: round(100 * float(np.mean(values)), 1) for part, values in parts.items() if values
+    }
 
 
 def knn_scores(
