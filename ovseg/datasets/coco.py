@@ -192,9 +192,8 @@ class COCOObject81(SegmentationDataset):
 
     def make_label_reader(self) -> LabelReader:
         """Label files hold the classes; in pixel maps all but things become background."""
-        table = index_lookup(81, self.ignore_index, kept=self.kept_classes())
+        raw = None
         if not self.seg_map_suffix.endswith(_OBJECT_SUFFIX):
-            background, *things = table[:81].tolist()
-            table = np.full(256, background, np.int32)
-            table[list(COCO_STUFF_RAW[:80])] = things
+            raw = {r: k + 1 if k < 80 else 0 for k, r in enumerate(COCO_STUFF_RAW)} | {255: 0}
+        table = index_lookup(81, self.ignore_index, raw_to_class=raw, kept=self.kept_classes())
         return LabelReader(len(self._metainfo["classes"]), self.ignore_index, table)
