@@ -50,12 +50,11 @@ def read_label_map(path: Path) -> np.ndarray:
     Raises:
         DatasetError: The file is missing, unreadable, or holds something else.
     """
+    if not path.is_file():
+        raise DatasetError(f"{path} does not exist; {MAT_SOURCE}")
     try:
-        labels = np.asarray(loadmat(path)["LabelMap"])
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path} does not exist; {MAT_SOURCE}") from error
-    # scipy raises whatever a damaged file leads it into
-    except Exception as error:
+        labels = np.asarray(loadmat(path, variable_names=["LabelMap"])["LabelMap"])
+    except Exception as error:  # scipy raises whatever a damaged file leads it into
         raise DatasetError(
             f"{path} is no MATLAB file with a LabelMap ({error!r}); fetch it again. {MAT_SOURCE}"
         ) from error
