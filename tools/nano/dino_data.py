@@ -156,11 +156,11 @@ def collate(samples: list[Views]) -> Views:
 def block_masks(count: int, side: int, rng: np.random.Generator) -> torch.Tensor:
     """Which patches are hidden from the student: (count, side * side) bool.
 
-    As iBOT: every second picture whole, in the others blocks that hide a tenth to a half.
+    As iBOT: every second picture whole, in the others blocks that hide a fifth to three fifths.
     """
     masks = np.zeros((count, side, side), bool)
     for n in range(0, count, 2):
-        wanted = rng.uniform(0.1, 0.5) * side * side
+        wanted = rng.uniform(0.2, 0.6) * side * side
         for _ in range(20):
             if masks[n].sum() >= wanted:
                 break
