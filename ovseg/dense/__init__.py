@@ -4,14 +4,18 @@ from ovseg.dense.aggregation import Aggregator
 from ovseg.dense.attention import AttentionRule, MaskCLIPAttention, PlainAttention
 from ovseg.dense.decode import Labels, Naming, decode
 from ovseg.dense.guide import Guide
+from ovseg.dense.guides import CLIPGuide, DINOGuide, SAMGuide
 from ovseg.dense.logit_map import LogitMap, Resized, WindowLogits
 from ovseg.dense.picture import Picture, WindowBatch
+from ovseg.dense.proxy_attention import ProxyAttention
 from ovseg.dense.splice import splice
 from ovseg.dense.windows import SlidingWindows, WholeImage, Window
 
 __all__ = [
     "Aggregator",
     "AttentionRule",
+    "CLIPGuide",
+    "DINOGuide",
     "Guide",
     "Labels",
     "LogitMap",
@@ -19,7 +23,9 @@ __all__ = [
     "Naming",
     "Picture",
     "PlainAttention",
+    "ProxyAttention",
     "Resized",
+    "SAMGuide",
     "SlidingWindows",
     "WholeImage",
     "Window",

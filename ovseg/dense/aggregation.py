@@ -18,6 +18,9 @@ class Aggregator(nn.Module):
         encoder: name of the encoder it reads, one of the segmentor's ``encoders``; None for none.
     """
 
+    #: Blocks of the image tower whose tokens it looks at (``batch.tokens(encoder, keep)``).
+    keep: tuple[int, ...] = ()
+
     def __init__(self, encoder: str | None = None) -> None:
         super().__init__()
         self.encoder = encoder

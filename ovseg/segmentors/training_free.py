@@ -278,13 +278,15 @@ class TrainingFreeSegmentor(BaseModel):
         patch = self.image_encoder.patch_size
         cuts = [self.protocol.cut(*picture.size, patch) for picture in pictures]
         features: list[list[torch.Tensor | None]] = [[None] * len(windows) for windows in cuts]
-        by_shape: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        by_shape: dict[tuple, list[tuple[int, int]]] = {}
         for i, windows in enumerate(cuts):
             for j, window in enumerate(windows):
-                by_shape.setdefault(window.padded_size, []).append((i, j))
+                shape = (i if self.attention.joint else None, window.padded_size)
+                by_shape.setdefault(shape, []).append((i, j))
         for places in by_shape.values():
-            for start in range(0, len(places), self.window_batch):
-                chunk = places[start : start + self.window_batch]
+            step = len(places) if self.attention.joint else self.window_batch
+            for start in range(0, len(places), step):
+                chunk = places[start : start + step]
                 batch = WindowBatch([pictures[i] for i, _ in chunk], [cuts[i][j] for i, j in chunk])
                 for (i, j), dense in zip(chunk, self.read_batch(batch), strict=True):
                     features[i][j] = dense
@@ -292,10 +294,11 @@ class TrainingFreeSegmentor(BaseModel):
 
     def read_batch(self, batch: WindowBatch) -> torch.Tensor:
         """Step 2, and step 3 where windows are not spliced, for equal windows: (B, h, w, E)."""
+        state = batch.tokens(self.image_encoder, self.kept_blocks)
         guide = None
         if self.guide is not None:
             guide = self.guide(batch, self.encoder_of(self.guide))
-        features = self.dense_features(batch.pixels(self.image_encoder), guide)
+        features = self.features_of(state, guide)
         if self.aggregator is not None and not self.splice:
             features = self.aggregator(features, batch, self.encoder_of(self.aggregator))
         return features
@@ -312,6 +315,15 @@ class TrainingFreeSegmentor(BaseModel):
         Returns:
             (B, h, w, E) features as the tower projects them, not yet of unit length.
         """
-        encoder = self.image_encoder
-        tokens, grid = self.attention(encoder.last_block, encoder.tokens(pixels), guide)
-        return encoder.project(tokens).float().unflatten(1, grid)
+        return self.features_of(self.image_encoder.tokens(pixels), guide)
+
+    def features_of(self, state, guide: torch.Tensor | None = None) -> torch.Tensor:
+        """The last block by the attention rule, and the projection; see `dense_features`."""
+        tokens, grid = self.attention(self.image_encoder.last_block, state, guide)
+        return self.image_encoder.project(tokens).float().unflatten(1, grid)
+
+    @property
+    def kept_blocks(self) -> tuple[int, ...]:
+        """Blocks of the image tower whose tokens a later step looks at."""
+        reader = self.aggregator
+        return reader.keep if reader is not None and reader.encoder == "clip" else ()
