@@ -3,10 +3,14 @@
 from ovseg.dense.aggregation import Aggregator
 from ovseg.dense.attention import AttentionRule, MaskCLIPAttention, PlainAttention
 from ovseg.dense.decode import Labels, Naming, decode
+from ovseg.dense.foreground import DINOiserForeground, Foreground
+from ovseg.dense.found import FOUNDForeground, SeedForeground
 from ovseg.dense.guide import Guide
-from ovseg.dense.guides import CLIPGuide, DINOGuide, SAMGuide
-from ovseg.dense.logit_map import LogitMap, Resized, WindowLogits
+from ovseg.dense.guides import CLIPGuide, DINOGuide, DINOiserGuide, SAMGuide
+from ovseg.dense.logit_map import LogitMap, LogProbabilities, Resized, WindowLogits
+from ovseg.dense.patch_naming import PatchNaming
 from ovseg.dense.picture import Picture, WindowBatch
+from ovseg.dense.pooling import CorrelationPooling
 from ovseg.dense.proxy_attention import ProxyAttention
 from ovseg.dense.splice import splice
 from ovseg.dense.windows import SlidingWindows, WholeImage, Window
@@ -15,17 +19,25 @@ __all__ = [
     "Aggregator",
     "AttentionRule",
     "CLIPGuide",
+    "CorrelationPooling",
     "DINOGuide",
+    "DINOiserForeground",
+    "DINOiserGuide",
+    "FOUNDForeground",
+    "Foreground",
     "Guide",
     "Labels",
+    "LogProbabilities",
     "LogitMap",
     "MaskCLIPAttention",
     "Naming",
+    "PatchNaming",
     "Picture",
     "PlainAttention",
     "ProxyAttention",
     "Resized",
     "SAMGuide",
+    "SeedForeground",
     "SlidingWindows",
     "WholeImage",
     "Window",

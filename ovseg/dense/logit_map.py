@@ -7,6 +7,7 @@ for a band of rows at a time. A map has a ``size`` and gives ``rows(start, stop)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -61,6 +62,7 @@ class WindowLogits:
         features: for each window (h, w, E) float32 unit features of its patches.
         text: (Q, E) float32 unit rows.
         size: (H, W) of the image the windows cover.
+        name: what to make of the cosines (Q, h, w) of a window before they are enlarged.
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class WindowLogits:
         features: list[torch.Tensor],
         text: torch.Tensor,
         size: tuple[int, int],
+        name: Callable[[torch.Tensor, Window], torch.Tensor] | None = None,
     ) -> None:
         self.windows, self.features, self.text, self.size = windows, features, text, size
+        self.name = name
         self._ready: dict[int, torch.Tensor] = {}
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
@@ -95,12 +99,14 @@ class WindowLogits:
         return _widen(_blend_rows(patches, *where), width)[:, :, left : left + window.width]
 
     def _patch_logits(self, index: int) -> torch.Tensor:
-        """(Q, h, w) cosines of one window; those of windows further up are forgotten."""
+        """(Q, h, w) logits of one window; those of windows further up are forgotten."""
         if index not in self._ready:
             top = self.windows[index].top
             reach = top - self.windows[index].height
             self._ready = {i: m for i, m in self._ready.items() if self.windows[i].top > reach}
-            self._ready[index] = (self.features[index] @ self.text.T).permute(2, 0, 1).contiguous()
+            cosines = (self.features[index] @ self.text.T).permute(2, 0, 1).contiguous()
+            named = cosines if self.name is None else self.name(cosines, self.windows[index])
+            self._ready[index] = named
         return self._ready[index]
 
 
@@ -124,3 +130,20 @@ class Resized:
         needed = self.source.rows(first, int(below[-1]) + 1)
         at = (tensor.to(needed.device) for tensor in (above - first, below - first, weight))
         return _widen(_blend_rows(needed, *at), self.size[1])
+
+
+class LogProbabilities:
+    """Logits whose scaled softmax is a map of probabilities.
+
+    Args:
+        source: probabilities, in proportion: they need not sum to 1.
+        scale: logit scale they will be multiplied with.
+    """
+
+    def __init__(self, source: LogitMap, scale: float) -> None:
+        self.source, self.scale, self.size = source, scale, source.size
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (Q, stop - start, W) float32, finite."""
+        rows = self.source.rows(start, stop)
+        return rows.clamp_(min=torch.finfo(rows.dtype).tiny).log_().div_(self.scale)

@@ -18,11 +18,14 @@ class Picture:
     Attributes:
         pixels: (3, H, W) uint8 RGB at the protocol's size.
         original: (3, H0, W0) uint8 RGB as it came, for encoders that want all of its pixels.
+        foreground: for its windows, once they are read with a `Foreground`: (h, w) probabilities
+            that patches show a thing.
     """
 
     def __init__(self, pixels: torch.Tensor, original: torch.Tensor | None = None) -> None:
         self.pixels = pixels
         self.original = pixels if original is None else original
+        self.foreground: dict[Window, torch.Tensor] = {}
         self._known: dict[Hashable, Any] = {}
 
     @property

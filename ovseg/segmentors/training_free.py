@@ -21,7 +21,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from ovseg.dense import (
+    LogitMap,
+    LogProbabilities,
     Naming,
+    PatchNaming,
     Picture,
     Resized,
     Window,
@@ -51,6 +54,7 @@ class TrainingFreeSegmentor(BaseModel):
             ("splice, then segment"); otherwise their logits are averaged.
         aggregator: config of the `Aggregator`; it works on the spliced map where there is one,
             else on every window.
+        foreground: config of the `Foreground`, for protocols with a ``foreground_threshold``.
         refiner: config of the `Refiner`.
         protocol: the numbers of the evaluation, see `Protocol`.
         vocabulary: anything `Vocabulary.load` takes; may be left out and given later by
@@ -70,6 +74,7 @@ class TrainingFreeSegmentor(BaseModel):
         guide: dict | None = None,
         splice: bool = False,
         aggregator: dict | None = None,
+        foreground: dict | None = None,
         refiner: dict | None = None,
         protocol: Protocol | dict | None = None,
         vocabulary: Any = None,
@@ -94,6 +99,7 @@ class TrainingFreeSegmentor(BaseModel):
         self.guide = None if guide is None else MODELS.build(guide)
         self.splice = splice
         self.aggregator = None if aggregator is None else MODELS.build(aggregator)
+        self.foreground = None if foreground is None else MODELS.build(foreground)
         self.refiner = None if refiner is None else MODELS.build(refiner)
         self._check_parts()
         self.classifier = TextClassifier(self.text_encoder, templates, cache=text_cache)
@@ -109,7 +115,12 @@ class TrainingFreeSegmentor(BaseModel):
                 f"{type(self.attention).__name__} needs a guide: set `guide`, for example "
                 "dict(type='DINOGuide', encoder='dino'), and name its encoder in `encoders`"
             )
-        for part in (self.guide, self.aggregator, self.refiner):
+        if self.protocol.foreground_threshold > 0 and self.foreground is None:
+            raise ConfigError(
+                "foreground_threshold asks which patches show a thing: set `foreground`, for "
+                "example dict(type='DINOiserForeground'), or foreground_threshold to 0"
+            )
+        for part in (self.guide, self.aggregator, self.foreground, self.refiner):
             name = getattr(part, "encoder", None)
             if name is not None and name != "clip" and name not in self.encoders:
                 known = ", ".join(["clip", *self.encoders])
@@ -142,8 +153,8 @@ class TrainingFreeSegmentor(BaseModel):
             loaded = loaded.with_background(background)
         if self.protocol.needs_background and loaded.background is None:
             raise ConfigError(
-                "prob_threshold and area_threshold give pixels to the background, but the "
-                "vocabulary has none: add background words or set the thresholds to 0"
+                "the protocol's thresholds give pixels to the background, but the vocabulary has "
+                "none: add background words or set the thresholds to 0"
             )
         if loaded != self.vocabulary:
             device = self.query_to_class.device
@@ -168,6 +179,12 @@ class TrainingFreeSegmentor(BaseModel):
         """Which weights this model runs on, for records."""
         parts = {"image_encoder": self.image_encoder, "text_encoder": self.text_encoder}
         parts.update(self.encoders.items())
+        learned = {
+            "guide": self.guide,
+            "aggregator": self.aggregator,
+            "foreground": self.foreground,
+        }
+        parts.update((name, part) for name, part in learned.items() if hasattr(part, "fingerprint"))
         return {name: part.fingerprint for name, part in parts.items()}
 
     # -- steps 1 to 4 --------------------------------------------------------------------------
@@ -223,12 +240,14 @@ class TrainingFreeSegmentor(BaseModel):
         for sample, picture, (windows, features) in zip(
             data_samples, pictures, self.join(pictures), strict=True
         ):
-            logits = WindowLogits(windows, features, self.text, picture.size)
+            at_patches = self.patch_naming(picture)
+            logits = WindowLogits(windows, features, self.text, picture.size, at_patches)
             size = tuple(sample.metainfo["ori_shape"][:2])
             if self.refiner is None:
-                found = naming.decode(Resized(logits, size), with_scores)
+                logits = self.as_logits(Resized(logits, size))
+                found = naming.decode(logits, with_scores)
             else:
-                encoder = self.encoder_of(self.refiner)
+                logits, encoder = self.as_logits(logits), self.encoder_of(self.refiner)
                 found = self.refiner(logits, picture, naming, size, encoder, with_scores)
             sample.set_data({"pred_sem_seg": PixelData(data=found.labels[None])})
             sample.set_metainfo({"areas": found.areas, "scores": found.scores})
@@ -245,6 +264,19 @@ class TrainingFreeSegmentor(BaseModel):
             self.protocol.prob_threshold,
             self.protocol.area_threshold,
         )
+
+    def patch_naming(self, picture: Picture) -> PatchNaming | None:
+        """Step 4 at the patches of a picture, where the protocol has it there."""
+        if self.protocol.softmax == "pixels":
+            return None
+        background, threshold = None, self.protocol.foreground_threshold
+        if threshold > 0:
+            background = int((self.query_to_class == self.vocabulary.background).nonzero()[0])
+        return PatchNaming(self.scale, background, threshold, picture.foreground)
+
+    def as_logits(self, named: LogitMap) -> LogitMap:
+        """A map as `Naming` wants it, whose softmax at the patches may have been taken."""
+        return named if self.protocol.softmax == "pixels" else LogProbabilities(named, self.scale)
 
     @property
     def scale(self) -> float:
@@ -263,8 +295,9 @@ class TrainingFreeSegmentor(BaseModel):
         joined = []
         for picture, (windows, features) in zip(pictures, read, strict=True):
             whole, spliced = splice(windows, features, picture.size, self.image_encoder.patch_size)
+            batch = WindowBatch([picture], [whole])
+            self.look_for_things(batch)
             if self.aggregator is not None:
-                batch = WindowBatch([picture], [whole])
                 (spliced,) = self.aggregator(spliced[None], batch, self.encoder_of(self.aggregator))
             joined.append(([whole], [F.normalize(spliced, dim=-1)]))
         return joined
@@ -299,9 +332,18 @@ class TrainingFreeSegmentor(BaseModel):
         if self.guide is not None:
             guide = self.guide(batch, self.encoder_of(self.guide))
         features = self.features_of(state, guide)
-        if self.aggregator is not None and not self.splice:
-            features = self.aggregator(features, batch, self.encoder_of(self.aggregator))
+        if not self.splice:
+            self.look_for_things(batch)
+            if self.aggregator is not None:
+                features = self.aggregator(features, batch, self.encoder_of(self.aggregator))
         return features
+
+    def look_for_things(self, batch: WindowBatch) -> None:
+        """Note on the pictures which patches of these windows show a thing, if that matters."""
+        if self.protocol.foreground_threshold > 0:
+            things = self.foreground(batch, self.encoder_of(self.foreground))
+            for picture, window, one in zip(batch.pictures, batch.windows, things, strict=True):
+                picture.foreground[window] = one
 
     def dense_features(
         self, pixels: torch.Tensor, guide: torch.Tensor | None = None
@@ -324,6 +366,7 @@ class TrainingFreeSegmentor(BaseModel):
 
     @property
     def kept_blocks(self) -> tuple[int, ...]:
-        """Blocks of the image tower whose tokens a later step looks at."""
-        reader = self.aggregator
-        return reader.keep if reader is not None and reader.encoder == "clip" else ()
+        """Blocks of the image tower whose tokens other steps look at, window by window."""
+        parts = (self.guide,) if self.splice else (self.guide, self.aggregator, self.foreground)
+        wanted = [part.keep for part in parts if part is not None and part.encoder == "clip"]
+        return tuple(sorted(set().union(*wanted)))
