@@ -64,14 +64,16 @@ def authors(case: str, code: str, model, paths: list[str], sizes: str) -> tuple[
     return result["logits"], result["labels"]
 
 
-def perplexity(model, path) -> float:
+def perplexity(model, path) -> tuple[float, int]:
     """How many tokens a token attends to in CLIP's last block, of how many: e to the entropy."""
     encoder = model.image_encoder
-    normalized = Picture(read(path)[:, :224, :224]).normalized(encoder)[None]
+    pixels = read(path)[:, :224, :224]
+    height, width = (side // 16 * 16 for side in pixels.shape[-2:])
+    normalized = Picture(pixels[:, :height, :width]).normalized(encoder)[None]
     block = encoder.last_block
     q, _, _ = block.qkv(block.norm1(encoder.tokens(normalized).tokens))
     p = (q @ q.transpose(-1, -2) * block.scale).softmax(-1)
-    return float((-(p * p.clamp(min=1e-30).log()).sum(-1)).mean().exp())
+    return float((-(p * p.clamp(min=1e-30).log()).sum(-1)).mean().exp()), p.shape[-1]
 
 
 def main() -> None:
@@ -92,7 +94,7 @@ def main() -> None:
                 picture = draw_picture(height, width, seed).permute(1, 2, 0).numpy()
                 Image.fromarray(picture).save(photos[-1])
         model = build_case(args.case, args.sizes)
-        print(f"perplexity of q-q attention {perplexity(model, photos[0]):.1f} of 197")
+        print("perplexity of q-q attention: {:.1f} of {}".format(*perplexity(model, photos[0])))
         their_logits, their_labels = authors(args.case, args.code, model, photos, args.sizes)
         our_logits, our_labels = ours(model, photos)
         for path, a, b, c, d in zip(
