@@ -119,5 +119,6 @@ class ImagePreprocessor(BaseDataPreprocessor):
 
 
 def _nearest(length: int, new: int) -> np.ndarray:
-    """Which pixels of a side are kept when it is resized to ``new`` pixels as Pillow does it."""
-    return np.minimum(((np.arange(new) + 0.5) * (length / new)).astype(np.int64), length - 1)
+    """Which pixels of a side Pillow keeps when it resizes it to ``new`` pixels."""
+    side = Image.fromarray(np.arange(length, dtype=np.int32)[None])
+    return np.array(side.resize((new, 1), Image.Resampling.NEAREST))[0].astype(np.int64)
