@@ -6,5 +6,6 @@ _base_ = [
 ]
 model = dict(
     attention=dict(type='NACLIPAttention', std=5.0),
+    refiner=dict(type='PAMR', iterations=10, dilations=(8, 16)),
     protocol=_base_.protocol,
 )

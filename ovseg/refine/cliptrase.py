@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ovseg.dense.decode import Labels, Naming
 from ovseg.dense.logit_map import LogitMap, Resized, WindowLogits
-from ovseg.dense.picture import Picture, normalize
+from ovseg.dense.picture import Picture
 from ovseg.dense.windows import WholeImage
 from ovseg.refine.base import Refiner
 from ovseg.refine.clustering import dbscan, median_filter
@@ -90,7 +90,7 @@ class CLIPtraseRefiner(Refiner):
 
     def clusters(self, picture: Picture, encoder: nn.Module) -> LogitMap | None:
         """How much every pixel resembles each cluster; None where there is no cluster."""
-        pixels = normalize(picture.pixels, encoder)
+        pixels = picture.normalized(encoder)
         patch = encoder.patch_size
         patches = math.prod(-(-side // patch) for side in picture.size)
         if patches > self.max_patches:
