@@ -5,21 +5,33 @@ from ovseg.dense.attention import AttentionRule, MaskCLIPAttention, PlainAttenti
 from ovseg.dense.decode import Labels, Naming, decode
 from ovseg.dense.guide import Guide
 from ovseg.dense.logit_map import LogitMap, Resized, WindowLogits
+from ovseg.dense.neighborhood import NACLIPAttention
 from ovseg.dense.picture import Picture, WindowBatch
+from ovseg.dense.self_correlation import (
+    ClearCLIPAttention,
+    CLIPtraseAttention,
+    SCLIPAttention,
+    SelfCorrelation,
+)
 from ovseg.dense.splice import splice
 from ovseg.dense.windows import SlidingWindows, WholeImage, Window
 
 __all__ = [
     "Aggregator",
     "AttentionRule",
+    "CLIPtraseAttention",
+    "ClearCLIPAttention",
     "Guide",
     "Labels",
     "LogitMap",
     "MaskCLIPAttention",
+    "NACLIPAttention",
     "Naming",
     "Picture",
     "PlainAttention",
     "Resized",
+    "SCLIPAttention",
+    "SelfCorrelation",
     "SlidingWindows",
     "WholeImage",
     "Window",

@@ -110,17 +110,30 @@ class CLIPViT(Encoder):
     @property
     def last_block(self) -> LastBlock:
         """Pieces of the last block; input is the tokens of :meth:`tokens`."""
-        return LastBlock(self.visual.transformer.resblocks[-1])
+        return self.block(1)
 
-    def tokens(self, images: torch.Tensor) -> TokenState:
+    def block(self, from_end: int) -> LastBlock:
+        """Pieces of the last block (1), the one before it (2), and so on.
+
+        Raises:
+            ValueError: There is no such block.
+        """
+        blocks = self.visual.transformer.resblocks
+        if not 1 <= from_end <= len(blocks):
+            raise ValueError(f"block {from_end} from the end of {len(blocks)} does not exist.")
+        return LastBlock(blocks[-from_end])
+
+    def tokens(self, images: torch.Tensor, before: int = 1) -> TokenState:
         """Run everything up to the input of the last block.
 
         Args:
             images: (B, 3, H, W) float, normalised; H and W multiples of the patch size.
+            before: Stop before this block, counted from the end as in :meth:`block`.
 
         Raises:
-            ValueError: A size the patch size does not divide.
+            ValueError: A size the patch size does not divide, or no such block.
         """
+        self.block(before)
         images = self.door(images)
         self.check_divisible(images, self.patch_size)
         visual = self.visual
@@ -137,7 +150,7 @@ class CLIPViT(Encoder):
                 self.native_grid,
             )
             x = visual.ln_pre(visual.patch_dropout(x + place.to(x.dtype)))
-            x = self._run(visual.transformer.resblocks[:-1], x)
+            x = self._run(visual.transformer.resblocks[:-before], x)
         return TokenState(self.out(x), grid, self.num_prefix_tokens)
 
     def _run(self, blocks: torch.nn.ModuleList, x: torch.Tensor) -> torch.Tensor:

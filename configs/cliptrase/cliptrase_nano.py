@@ -1,0 +1,13 @@
+# CLIPtrase: patches attend by q, k and v alike; clusters of patches vote for a class.
+_base_ = [
+    '../_base_/models/clip_nano.py',
+    '../_base_/protocols/nano-128.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    # The nano CLIP was taught through its values alone (tools/nano/README.md); the authors keep the
+    # residual and the MLP of the block.
+    attention=dict(type='CLIPtraseAttention', residual=False, mlp=False),
+    refiner=dict(type='CLIPtraseRefiner'),
+    protocol=_base_.protocol,
+)
