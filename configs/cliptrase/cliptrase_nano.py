@@ -5,8 +5,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(
-    # The nano CLIP was taught through its values alone (tools/nano/README.md); the authors keep the
-    # residual and the MLP of the block.
     attention=dict(type='CLIPtraseAttention', residual=False, mlp=False),
     refiner=dict(type='CLIPtraseRefiner'),
     protocol=_base_.protocol,

@@ -5,8 +5,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(
-    # The nano CLIP was taught through its values alone (tools/nano/README.md); the authors keep the
-    # residual and the MLP of the block.
-    attention=dict(type='SCLIPAttention', residual=False, mlp=False),
+    attention=dict(type='SCLIPAttention'),
     protocol=_base_.protocol,
 )
