@@ -9,11 +9,7 @@ shared by all cells.
 
 from __future__ import annotations
 
-import argparse
-import itertools
-import json
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +20,6 @@ from ovseg.datasets.scenes.classes import CLASSES, STUFF, VOID
 from ovseg.datasets.scenes.render import render
 from ovseg.datasets.scenes.splits import SPLITS
 from ovseg.evaluation.kernels import class_areas
-from ovseg.registry import MODELS
 
 #: Step 2: how the last block of CLIP is read.
 RULES: dict[str, dict[str, Any]] = {
@@ -73,7 +68,7 @@ class Scenes:
         self.scenes = [render((SPLITS["val"], i), size) for i in range(count)]
 
     def score(self, model: ovseg.Segmenter, title: str) -> dict[str, float]:
-        """mIoU in percent over all classes, stuff and things; seconds for each scene."""
+        """MIoU in percent over all classes, stuff and things; seconds for each scene."""
         areas = np.zeros((3, len(CLASSES)), np.int64)
         began = time.perf_counter()
         for scene in tqdm(self.scenes, desc=title, leave=False):
