@@ -8,10 +8,17 @@ from ovseg.dense.found import FOUNDForeground, SeedForeground
 from ovseg.dense.guide import Guide
 from ovseg.dense.guides import CLIPGuide, DINOGuide, DINOiserGuide, SAMGuide
 from ovseg.dense.logit_map import LogitMap, LogProbabilities, Resized, WindowLogits
+from ovseg.dense.neighborhood import NACLIPAttention
 from ovseg.dense.patch_naming import PatchNaming
 from ovseg.dense.picture import Picture, WindowBatch
 from ovseg.dense.pooling import CorrelationPooling
 from ovseg.dense.proxy_attention import ProxyAttention
+from ovseg.dense.self_correlation import (
+    ClearCLIPAttention,
+    CLIPtraseAttention,
+    SCLIPAttention,
+    SelfCorrelation,
+)
 from ovseg.dense.splice import splice
 from ovseg.dense.windows import SlidingWindows, WholeImage, Window
 
@@ -19,6 +26,8 @@ __all__ = [
     "Aggregator",
     "AttentionRule",
     "CLIPGuide",
+    "CLIPtraseAttention",
+    "ClearCLIPAttention",
     "CorrelationPooling",
     "DINOGuide",
     "DINOiserForeground",
@@ -30,6 +39,7 @@ __all__ = [
     "LogProbabilities",
     "LogitMap",
     "MaskCLIPAttention",
+    "NACLIPAttention",
     "Naming",
     "PatchNaming",
     "Picture",
@@ -37,7 +47,9 @@ __all__ = [
     "ProxyAttention",
     "Resized",
     "SAMGuide",
+    "SCLIPAttention",
     "SeedForeground",
+    "SelfCorrelation",
     "SlidingWindows",
     "WholeImage",
     "Window",

@@ -2,12 +2,13 @@
 
 847 classes on a photograph of 12 megapixels are 40 GB of logits. What the network gives is a few
 hundred patches; everything between them and the pixels is linear interpolation, which can be done
-for a band of rows at a time. A map has a ``size`` and gives ``rows(start, stop)``.
+for a band of rows at a time. A map has a ``size`` and gives ``rows(start, stop)``; of some of the
+queries alone it can be had by ``queries(start, stop)``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import torch
@@ -21,8 +22,31 @@ class LogitMap(Protocol):
 
     size: tuple[int, int]
 
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        ...
+
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""
+        ...
+
+    def queries(self, start: int, stop: int) -> LogitMap:
+        """The same map for queries start to stop alone."""
+        ...
+
+
+class PiecewiseMap(Protocol):
+    """A (Q, H, W) map of which every row depends on many: it is made for a few queries at a time.
+
+    Its ``pieces()`` go down the image: for each the first row, and the (q, n, W) float32 logits of
+    chunk after chunk of the queries for the same n rows.
+    """
+
+    size: tuple[int, int]
+
+    def pieces(self) -> Iterator[tuple[int, Iterable[torch.Tensor]]]:
+        """Pieces from top to bottom."""
         ...
 
 
@@ -77,6 +101,17 @@ class WindowLogits:
         self.name = name
         self._ready: dict[int, torch.Tensor] = {}
 
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return len(self.text)
+
+    def queries(self, start: int, stop: int) -> WindowLogits:
+        """The same map for queries start to stop alone."""
+        if self.name is None:
+            return WindowLogits(self.windows, self.features, self.text[start:stop], self.size)
+        return SomeQueries(self, start, stop)  # what a name makes of one depends on all
+
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""
         total = self.text.new_zeros(len(self.text), stop - start, self.size[1])
@@ -121,6 +156,15 @@ class Resized:
     def __init__(self, source: LogitMap, size: tuple[int, int]) -> None:
         self.source, self.size = source, size
 
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return self.source.num_queries
+
+    def queries(self, start: int, stop: int) -> Resized:
+        """The same map for queries start to stop alone."""
+        return Resized(self.source.queries(start, stop), self.size)
+
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""
         if self.size == self.source.size:
@@ -130,6 +174,28 @@ class Resized:
         needed = self.source.rows(first, int(below[-1]) + 1)
         at = (tensor.to(needed.device) for tensor in (above - first, below - first, weight))
         return _widen(_blend_rows(needed, *at), self.size[1])
+
+
+class SomeQueries:
+    """Some of the queries of a map that can only be had with all of them.
+
+    Args:
+        source: the map.
+        start, stop: which.
+    """
+
+    def __init__(self, source: LogitMap, start: int, stop: int) -> None:
+        self.source, self.size = source, source.size
+        self.start, self.num_queries = start, len(range(source.num_queries)[start:stop])
+
+    def queries(self, start: int, stop: int) -> SomeQueries:
+        """The same map for queries start to stop alone."""
+        stop = min(stop, self.num_queries)
+        return SomeQueries(self.source, self.start + start, self.start + stop)
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (Q, stop - start, W) float32."""
+        return self.source.rows(start, stop)[self.start : self.start + self.num_queries]
 
 
 class LogProbabilities:
@@ -142,6 +208,15 @@ class LogProbabilities:
 
     def __init__(self, source: LogitMap, scale: float) -> None:
         self.source, self.scale, self.size = source, scale, source.size
+
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return self.source.num_queries
+
+    def queries(self, start: int, stop: int) -> LogProbabilities:
+        """The same map for queries start to stop alone."""
+        return LogProbabilities(self.source.queries(start, stop), self.scale)
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32, finite."""

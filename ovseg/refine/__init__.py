@@ -1,5 +1,7 @@
 """Step 5: what may be done to labels once every pixel has logits."""
 
 from ovseg.refine.base import Refiner
+from ovseg.refine.cliptrase import CLIPtraseRefiner
+from ovseg.refine.pamr import PAMR
 
-__all__ = ["Refiner"]
+__all__ = ["PAMR", "CLIPtraseRefiner", "Refiner"]

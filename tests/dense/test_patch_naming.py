@@ -36,7 +36,7 @@ def test_the_foreground_may_have_another_grid():
 
 class Constant:
     def __init__(self, values):
-        self.values, self.size = values, tuple(values.shape[1:])
+        self.values, self.size, self.num_queries = values, tuple(values.shape[1:]), len(values)
 
     def rows(self, start, stop):
         return self.values[:, start:stop].clone()
@@ -63,3 +63,12 @@ def test_windows_average_what_was_named():
     naming = PatchNaming(scale=1000)
     rows = WindowLogits(windows, features, text, (4, 6), naming).rows(0, 4)
     torch.testing.assert_close(rows[0, 0], torch.tensor([1, 1, 0.5, 0.5, 0, 0]))
+
+
+def test_some_queries_of_what_was_named():
+    text, features = torch.randn(6, 8), [torch.randn(2, 2, 8)]
+    naming = PatchNaming(scale=2)
+    whole = LogProbabilities(WindowLogits([Window(0, 0, 4, 4)], features, text, (4, 4), naming), 2)
+    some = whole.queries(1, 5).queries(1, 9)
+    assert (whole.num_queries, some.num_queries) == (6, 3)
+    assert torch.equal(some.rows(1, 3), whole.rows(1, 3)[2:5])
