@@ -33,6 +33,51 @@ def test_every_named_part_is_registered(config):
         assert all(TRANSFORMS.get(step.type) is not None for step in dataset.pipeline)
 
 
+PARTS = ("guide", "aggregator", "foreground", "refiner")
+
+
+def test_parts_beside_the_towers_are_registered_and_name_encoders_that_are_there(config):
+    known = {"clip", *config.model.get("encoders", {})}
+    waiting = [config.model[key] for key in PARTS if config.model.get(key) is not None]
+    for encoder in config.model.get("encoders", {}).values():
+        assert MODELS.get(encoder.type) is not None, encoder.type
+    while waiting:
+        part = waiting.pop()
+        assert MODELS.get(part.type) is not None, part.type
+        assert part.get("encoder", "clip") in known, part
+        waiting += [inner for inner in part.values() if isinstance(inner, dict) and "type" in inner]
+
+
+def test_a_foreground_threshold_has_a_foreground_and_a_background(config):
+    if config.model.protocol.get("foreground_threshold", 0) > 0:
+        assert config.model.foreground is not None
+        vocabulary = Vocabulary.load(config.model.vocabulary)
+        assert vocabulary.background == 0
+
+
+PUBLISHED = {
+    "proxyclip_vit-b16_ade20k-150": (448, 336, 112, 40, 0.0, 0.0),
+    "proxyclip_vit-b16_coco-stuff-171": (336, 336, 112, 40, 0.0, 0.0),
+    "proxyclip_vit-b16_cityscapes-19": (448, 224, 112, 40, 0.0, 0.0),
+    "proxyclip_vit-b16_voc-21": (336, 336, 112, 40, 0.2, 0.0),
+    "proxyclip_vit-b16_coco-object-81": (336, 336, 112, 40, 0.25, 0.0),
+    "clip_dinoiser_vit-b16_ade20k-150": (448, 448, 224, 100, 0.0, 0.0),
+    "clip_dinoiser_vit-b16_coco-stuff-171": (448, 448, 224, 100, 0.0, 0.0),
+    "clip_dinoiser_vit-b16_cityscapes-19": (448, 448, 224, 100, 0.0, 0.0),
+    "clip_dinoiser_vit-b16_voc-21": (448, 448, 224, 100, 0.0, 0.99),
+    "clip_dinoiser_vit-b16_coco-object-81": (448, 448, 224, 100, 0.0, 0.99),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_constants_of_dino_refined_methods(name):
+    path = config_root() / name.split("_vit")[0] / f"{name}.py"
+    p = Protocol.load(Config.fromfile(path).model.protocol)
+    found = (p.short_side, p.crop, p.stride, p.logit_scale, p.prob_threshold)
+    assert (*found, p.foreground_threshold) == PUBLISHED[name]
+    assert p.long_side == 2048
+
+
 def test_the_protocol_is_named_and_possible(config):
     protocol = Protocol.load(config.model.protocol)
     assert protocol.name != "custom"
