@@ -4,9 +4,9 @@ from ovseg.dense.aggregation import Aggregator
 from ovseg.dense.attention import AttentionRule, MaskCLIPAttention, PlainAttention
 from ovseg.dense.decode import Labels, Naming, decode
 from ovseg.dense.guide import Guide
-from ovseg.dense.logit_map import LogitMap, Resized, WindowLogits
+from ovseg.dense.logit_map import LogitMap, PatchLogits, Resized, WindowLogits
 from ovseg.dense.picture import Picture, WindowBatch
-from ovseg.dense.splice import splice
+from ovseg.dense.splice import splice, spliceable_size
 from ovseg.dense.windows import SlidingWindows, WholeImage, Window
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "LogitMap",
     "MaskCLIPAttention",
     "Naming",
+    "PatchLogits",
     "Picture",
     "PlainAttention",
     "Resized",
@@ -27,4 +28,5 @@ __all__ = [
     "WindowLogits",
     "decode",
     "splice",
+    "spliceable_size",
 ]

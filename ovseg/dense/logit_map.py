@@ -24,6 +24,10 @@ class LogitMap(Protocol):
         """Rows start to stop: (Q, stop - start, W) float32."""
         ...
 
+    def select(self, queries: torch.Tensor) -> LogitMap:
+        """The map of some queries (q,) int64 only."""
+        ...
+
 
 def source_rows(start: int, stop: int, length_out: int, length_in: int, device=None):
     """Where rows of a bilinearly resized map come from (corners not aligned, as torch does it).
@@ -87,6 +91,11 @@ class WindowLogits:
             count[first - start : last - start, across] += 1
         return total.div_(count)
 
+    def select(self, queries: torch.Tensor) -> WindowLogits:
+        """The map of some queries (q,) int64 only."""
+        text = self.text[queries.to(self.text.device)]
+        return WindowLogits(self.windows, self.features, text, self.size)
+
     def _window_rows(self, index: int, start: int, stop: int) -> torch.Tensor:
         window, patches = self.windows[index], self._patch_logits(index)
         height, width = window.padded_size
@@ -104,8 +113,31 @@ class WindowLogits:
         return self._ready[index]
 
 
+class PatchLogits:
+    """The logits of one grid of features, as they are.
+
+    Args:
+        features: (h, w, E) float32 unit features.
+        text: (Q, E) float32 unit rows.
+    """
+
+    def __init__(self, features: torch.Tensor, text: torch.Tensor) -> None:
+        self.features, self.text = features, text
+        self.size = tuple(features.shape[:2])
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (Q, stop - start, w) float32."""
+        return (self.features[start:stop] @ self.text.T).permute(2, 0, 1).contiguous()
+
+    def select(self, queries: torch.Tensor) -> PatchLogits:
+        """The map of some queries (q,) int64 only."""
+        return PatchLogits(self.features, self.text[queries.to(self.text.device)])
+
+
 class Resized:
     """Another map at another size, bilinearly (corners not aligned).
+
+    A resized map that is resized again is resized once, from what it was made of.
 
     Args:
         source: the map.
@@ -113,7 +145,12 @@ class Resized:
     """
 
     def __init__(self, source: LogitMap, size: tuple[int, int]) -> None:
-        self.source, self.size = source, size
+        self.source = source.source if isinstance(source, Resized) else source
+        self.size = size
+
+    def select(self, queries: torch.Tensor) -> Resized:
+        """The map of some queries (q,) int64 only."""
+        return Resized(self.source.select(queries), self.size)
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 import torch
+from torch.nn import functional as F
 
 from ovseg.dense.windows import Window
 
@@ -16,7 +17,8 @@ class Picture:
     """One image on its way through the steps.
 
     Attributes:
-        pixels: (3, H, W) uint8 RGB at the protocol's size.
+        pixels: (3, H, W) RGB of 0 to 255 at the protocol's size; uint8, or float32 where they
+            were stretched.
         original: (3, H0, W0) uint8 RGB as it came, for encoders that want all of its pixels.
     """
 
@@ -29,6 +31,13 @@ class Picture:
     def size(self) -> tuple[int, int]:
         """(H, W) at the protocol's size."""
         return tuple(self.pixels.shape[-2:])
+
+    def stretched(self, size: tuple[int, int]) -> Picture:
+        """The picture with its pixels resized to (H, W), bilinearly and without rounding."""
+        if size == self.size:
+            return self
+        pixels = F.interpolate(self.pixels[None].float(), size, mode="bilinear")[0]
+        return Picture(pixels, self.original)
 
     def normalized(self, encoder) -> torch.Tensor:
         """(3, H, W) float32 as an encoder with ``mean`` and ``std`` wants to see it."""

@@ -21,13 +21,17 @@ from torch import nn
 from torch.nn import functional as F
 
 from ovseg.dense import (
+    LogitMap,
     Naming,
+    PatchLogits,
     Picture,
     Resized,
+    WholeImage,
     Window,
     WindowBatch,
     WindowLogits,
     splice,
+    spliceable_size,
 )
 from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
@@ -48,7 +52,8 @@ class TrainingFreeSegmentor(BaseModel):
             ask for them ("clip" is the image tower itself). Each is built once.
         guide: config of the `Guide` of the attention rule.
         splice: join the features of windows to one map of the picture before anything is named
-            ("splice, then segment"); otherwise their logits are averaged.
+            ("splice, then segment"); otherwise their logits are averaged. Pictures are then
+            stretched to whole patches rather than their windows padded.
         aggregator: config of the `Aggregator`; it works on the spliced map where there is one,
             else on every window.
         refiner: config of the `Refiner`.
@@ -220,10 +225,9 @@ class TrainingFreeSegmentor(BaseModel):
             Picture(image, original)
             for image, original in zip(inputs, originals or inputs, strict=True)
         ]
-        for sample, picture, (windows, features) in zip(
-            data_samples, pictures, self.join(pictures), strict=True
+        for sample, picture, logits in zip(
+            data_samples, pictures, self.logits(pictures), strict=True
         ):
-            logits = WindowLogits(windows, features, self.text, picture.size)
             size = tuple(sample.metainfo["ori_shape"][:2])
             if self.refiner is None:
                 found = naming.decode(Resized(logits, size), with_scores)
@@ -252,28 +256,30 @@ class TrainingFreeSegmentor(BaseModel):
         fixed = self.protocol.logit_scale
         return self.text_encoder.logit_scale if fixed is None else fixed
 
-    def join(self, pictures: list[Picture]) -> list[tuple[list[Window], list[torch.Tensor]]]:
-        """Steps 1 to 3: for each picture its windows, and each window's (h, w, E) unit features.
-
-        Where features are spliced, the one window is the picture.
-        """
-        read = self.read(pictures)
-        if not self.splice:
-            return [(w, [F.normalize(f, dim=-1) for f in features]) for w, features in read]
-        joined = []
-        for picture, (windows, features) in zip(pictures, read, strict=True):
-            whole, spliced = splice(windows, features, picture.size, self.image_encoder.patch_size)
-            if self.aggregator is not None:
-                batch = WindowBatch([picture], [whole])
-                (spliced,) = self.aggregator(spliced[None], batch, self.encoder_of(self.aggregator))
-            joined.append(([whole], [F.normalize(spliced, dim=-1)]))
-        return joined
+    def logits(self, pictures: list[Picture]) -> list[LogitMap]:
+        """Steps 1 to 4: for each picture the cosines of patches and queries, at its size."""
+        patch = self.image_encoder.patch_size
+        if self.splice:
+            sizes = [spliceable_size(*p.size, patch, self.protocol.crop) for p in pictures]
+            pictures = [p.stretched(size) for p, size in zip(pictures, sizes, strict=True)]
+        maps = []
+        for picture, (windows, features) in zip(pictures, self.read(pictures), strict=True):
+            if self.splice:
+                spliced = splice(windows, features, picture.size, patch)
+                whole = WindowBatch([picture], WholeImage()(*picture.size, patch))
+                (joined,) = F.normalize(self.embed(spliced[None], whole), dim=-1)
+                maps.append(Resized(PatchLogits(joined, self.text), picture.size))
+            else:
+                units = [F.normalize(feature, dim=-1) for feature in features]
+                maps.append(WindowLogits(windows, units, self.text, picture.size))
+        return maps
 
     def read(self, pictures: list[Picture]) -> list[tuple[list[Window], list[torch.Tensor]]]:
         """Steps 1 and 2: for each picture its windows, and each window's (h, w, E) features.
 
         Windows of one shape go through the encoder together, whichever picture they come from.
-        Windows that are not spliced are aggregated here as well.
+        Windows that are to be spliced are left as the last block made them: (h, w, D); others are
+        aggregated here as well.
         """
         patch = self.image_encoder.patch_size
         cuts = [self.protocol.cut(*picture.size, patch) for picture in pictures]
@@ -291,14 +297,30 @@ class TrainingFreeSegmentor(BaseModel):
         return list(zip(cuts, features, strict=True))
 
     def read_batch(self, batch: WindowBatch) -> torch.Tensor:
-        """Step 2, and step 3 where windows are not spliced, for equal windows: (B, h, w, E)."""
+        """Step 2 for windows of one shape, (B, h, w, D), and step 3 where they are not spliced."""
         guide = None
         if self.guide is not None:
             guide = self.guide(batch, self.encoder_of(self.guide))
-        features = self.dense_features(batch.pixels(self.image_encoder), guide)
-        if self.aggregator is not None and not self.splice:
-            features = self.aggregator(features, batch, self.encoder_of(self.aggregator))
+        tokens = self.last_block_tokens(batch.pixels(self.image_encoder), guide)
+        return tokens if self.splice else self.embed(tokens, batch)
+
+    def embed(self, tokens: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
+        """From tokens (B, h, w, D) to features (B, h', w', E), aggregated on the way."""
+        aggregator = self.aggregator
+        if aggregator is not None and not aggregator.projected:
+            tokens = aggregator(tokens, batch, self.encoder_of(aggregator))
+        features = self._project(tokens)
+        if aggregator is not None and aggregator.projected:
+            features = aggregator(features, batch, self.encoder_of(aggregator))
         return features
+
+    def last_block_tokens(
+        self, pixels: torch.Tensor, guide: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Step 2 up to the tower's final norm: (B, h, w, D); see `dense_features`."""
+        encoder = self.image_encoder
+        tokens, grid = self.attention(encoder.last_block, encoder.tokens(pixels), guide)
+        return tokens.unflatten(1, grid)
 
     def dense_features(
         self, pixels: torch.Tensor, guide: torch.Tensor | None = None
@@ -312,6 +334,8 @@ class TrainingFreeSegmentor(BaseModel):
         Returns:
             (B, h, w, E) features as the tower projects them, not yet of unit length.
         """
-        encoder = self.image_encoder
-        tokens, grid = self.attention(encoder.last_block, encoder.tokens(pixels), guide)
-        return encoder.project(tokens).float().unflatten(1, grid)
+        return self._project(self.last_block_tokens(pixels, guide))
+
+    def _project(self, tokens: torch.Tensor) -> torch.Tensor:
+        projected = self.image_encoder.project(tokens.flatten(1, 2)).float()
+        return projected.unflatten(1, tokens.shape[1:3])
