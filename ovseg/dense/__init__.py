@@ -6,6 +6,7 @@ from ovseg.dense.decode import Labels, Naming, decode
 from ovseg.dense.guide import Guide
 from ovseg.dense.logit_map import LogitMap, PatchLogits, Resized, WindowLogits
 from ovseg.dense.picture import Picture, WindowBatch
+from ovseg.dense.sam_correlation import SAMCorrelation
 from ovseg.dense.splice import splice, spliceable_size
 from ovseg.dense.windows import SlidingWindows, WholeImage, Window
 
@@ -21,6 +22,7 @@ __all__ = [
     "Picture",
     "PlainAttention",
     "Resized",
+    "SAMCorrelation",
     "SlidingWindows",
     "WholeImage",
     "Window",

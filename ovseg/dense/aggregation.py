@@ -22,6 +22,9 @@ class Aggregator(nn.Module):
     #: before the tower's final norm and projection.
     projected = True
 
+    #: Whether it works on whole pictures only, so that windows must be spliced first.
+    whole_pictures = False
+
     def __init__(self, encoder: str | None = None) -> None:
         super().__init__()
         self.encoder = encoder

@@ -114,6 +114,11 @@ class TrainingFreeSegmentor(BaseModel):
                 f"{type(self.attention).__name__} needs a guide: set `guide`, for example "
                 "dict(type='DINOGuide', encoder='dino'), and name its encoder in `encoders`"
             )
+        if self.aggregator is not None and self.aggregator.whole_pictures and not self.splice:
+            raise ConfigError(
+                f"{type(self.aggregator).__name__} works on whole pictures: set splice=True, so "
+                "that windows are joined first"
+            )
         for part in (self.guide, self.aggregator, self.refiner):
             name = getattr(part, "encoder", None)
             if name is not None and name != "clip" and name not in self.encoders:
