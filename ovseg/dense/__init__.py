@@ -4,7 +4,7 @@ from ovseg.dense.aggregation import Aggregator
 from ovseg.dense.attention import AttentionRule, MaskCLIPAttention, PlainAttention
 from ovseg.dense.decode import Labels, Naming, decode
 from ovseg.dense.guide import Guide
-from ovseg.dense.logit_map import LogitMap, PatchLogits, Resized, WindowLogits
+from ovseg.dense.logit_map import Cropped, LogitMap, PatchLogits, Resized, TensorMap, WindowLogits
 from ovseg.dense.picture import Picture, WindowBatch
 from ovseg.dense.sam_correlation import SAMCorrelation
 from ovseg.dense.splice import splice, spliceable_size
@@ -13,6 +13,7 @@ from ovseg.dense.windows import SlidingWindows, WholeImage, Window
 __all__ = [
     "Aggregator",
     "AttentionRule",
+    "Cropped",
     "Guide",
     "Labels",
     "LogitMap",
@@ -24,6 +25,7 @@ __all__ = [
     "Resized",
     "SAMCorrelation",
     "SlidingWindows",
+    "TensorMap",
     "WholeImage",
     "Window",
     "WindowBatch",

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ovseg.dense.logit_map import LogitMap
-
-#: Bytes of logits held at a time, unless a single row needs more.
-BAND_BYTES = 48 * 2**20
+from ovseg.dense.logit_map import BAND_BYTES, LogitMap
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from torch.nn import functional as F
 
 from ovseg.dense.windows import Window
 
+#: Bytes of a map held at a time, unless a single row needs more.
+BAND_BYTES = 48 * 2**20
+
 
 class LogitMap(Protocol):
     """A (Q, H, W) map that is read in bands."""
@@ -137,7 +140,7 @@ class PatchLogits:
 class Resized:
     """Another map at another size, bilinearly (corners not aligned).
 
-    A resized map that is resized again is resized once, from what it was made of.
+    A grid of patches that was enlarged is not enlarged twice: the map is made of its patches.
 
     Args:
         source: the map.
@@ -145,7 +148,9 @@ class Resized:
     """
 
     def __init__(self, source: LogitMap, size: tuple[int, int]) -> None:
-        self.source = source.source if isinstance(source, Resized) else source
+        if isinstance(source, Resized) and isinstance(source.source, PatchLogits):
+            source = source.source
+        self.source = source
         self.size = size
 
     def select(self, queries: torch.Tensor) -> Resized:
@@ -161,3 +166,50 @@ class Resized:
         needed = self.source.rows(first, int(below[-1]) + 1)
         at = (tensor.to(needed.device) for tensor in (above - first, below - first, weight))
         return _widen(_blend_rows(needed, *at), self.size[1])
+
+
+class Cropped:
+    """The upper left part of another map.
+
+    Args:
+        source: the map.
+        size: (H, W) wanted, at most the source's.
+    """
+
+    def __init__(self, source: LogitMap, size: tuple[int, int]) -> None:
+        self.source, self.size = source, size
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (Q, stop - start, W) float32."""
+        return self.source.rows(start, stop)[:, :, : self.size[1]]
+
+    def select(self, queries: torch.Tensor) -> Cropped:
+        """The map of some queries (q,) int64 only."""
+        return Cropped(self.source.select(queries), self.size)
+
+
+class TensorMap:
+    """A map that is small enough to be held.
+
+    Args:
+        values: (Q, H, W) float32.
+    """
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self.values = values
+        self.size = tuple(values.shape[-2:])
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (Q, stop - start, W) float32."""
+        return self.values[:, start:stop]
+
+    def select(self, queries: torch.Tensor) -> TensorMap:
+        """The map of some queries (q,) int64 only."""
+        return TensorMap(self.values[queries.to(self.values.device)])
+
+
+def bands(height: int, channels: int, width: int, band_bytes: int = BAND_BYTES):
+    """(first row, row behind the last) of bands that hold this many float32 at most."""
+    step = max(1, band_bytes // (4 * max(channels, 1) * width))
+    for start in range(0, height, step):
+        yield start, min(start + step, height)
