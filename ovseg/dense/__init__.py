@@ -4,8 +4,10 @@ from ovseg.dense.aggregation import Aggregator
 from ovseg.dense.attention import AttentionRule, MaskCLIPAttention, PlainAttention
 from ovseg.dense.decode import Labels, Naming, decode
 from ovseg.dense.guide import Guide
+from ovseg.dense.guides import CLIPGuide, DINOGuide, SAMGuide
 from ovseg.dense.logit_map import Cropped, LogitMap, PatchLogits, Resized, TensorMap, WindowLogits
 from ovseg.dense.picture import Picture, WindowBatch
+from ovseg.dense.proxy_attention import ProxyAttention
 from ovseg.dense.sam_correlation import SAMCorrelation
 from ovseg.dense.splice import splice, spliceable_size
 from ovseg.dense.windows import SlidingWindows, WholeImage, Window
@@ -13,7 +15,9 @@ from ovseg.dense.windows import SlidingWindows, WholeImage, Window
 __all__ = [
     "Aggregator",
     "AttentionRule",
+    "CLIPGuide",
     "Cropped",
+    "DINOGuide",
     "Guide",
     "Labels",
     "LogitMap",
@@ -22,8 +26,10 @@ __all__ = [
     "PatchLogits",
     "Picture",
     "PlainAttention",
+    "ProxyAttention",
     "Resized",
     "SAMCorrelation",
+    "SAMGuide",
     "SlidingWindows",
     "TensorMap",
     "WholeImage",

@@ -25,6 +25,9 @@ class Aggregator(nn.Module):
     #: Whether it works on whole pictures only, so that windows must be spliced first.
     whole_pictures = False
 
+    #: Blocks of the image tower whose tokens it looks at (``batch.tokens(encoder, keep)``).
+    keep: tuple[int, ...] = ()
+
     def __init__(self, encoder: str | None = None) -> None:
         super().__init__()
         self.encoder = encoder

@@ -70,6 +70,7 @@ class WindowBatch:
 
     def __init__(self, pictures: list[Picture], windows: list[Window]) -> None:
         self.pictures, self.windows = pictures, windows
+        self._read: dict[int, Any] = {}
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -78,6 +79,21 @@ class WindowBatch:
     def padded_size(self) -> tuple[int, int]:
         """(h, w) of every window with its padding, in pixels."""
         return self.windows[0].padded_size
+
+    def tokens(self, encoder, keep: tuple[int, ...] = ()):
+        """What a CLIP tower makes of the windows up to its last block, read once for all steps.
+
+        Args:
+            encoder: the tower (`ovseg.encoders.CLIPViT`).
+            keep: blocks whose tokens are wanted as well.
+
+        Returns:
+            Its `TokenState`, with at least these blocks ``kept``.
+        """
+        state = self._read.get(id(encoder))
+        if state is None or not set(keep) <= set(state.kept):
+            state = self._read[id(encoder)] = encoder.tokens(self.pixels(encoder), keep)
+        return state
 
     def pixels(self, encoder) -> torch.Tensor:
         """(B, 3, h, w) float32 as ``encoder`` wants to see them; the padding is its mean color."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -28,11 +28,14 @@ class TokenState:
         tokens: (B, P + h * w, D) float32; prefix tokens (class token) first, then raster order.
         grid: (h, w) patches.
         num_prefix: P.
+        kept: for the blocks asked for (B, P + h * w, D) float32: the stream between their
+            attention and their MLP, as the MLP sees it, which is normed.
     """
 
     tokens: torch.Tensor
     grid: tuple[int, int]
     num_prefix: int
+    kept: Mapping[int, torch.Tensor] = dataclasses.field(default_factory=dict)
 
 
 @MODELS.register_module()
@@ -112,14 +115,17 @@ class CLIPViT(Encoder):
         """Pieces of the last block; input is the tokens of :meth:`tokens`."""
         return LastBlock(self.visual.transformer.resblocks[-1])
 
-    def tokens(self, images: torch.Tensor) -> TokenState:
+    def tokens(self, images: torch.Tensor, keep: Sequence[int] = ()) -> TokenState:
         """Run everything up to the input of the last block.
 
         Args:
             images: (B, 3, H, W) float, normalised; H and W multiples of the patch size.
+            keep: Blocks whose tokens are kept on the way, counted from 0, or from the end with -1
+                for the last block (which is not run, and so cannot be kept).
 
         Raises:
             ValueError: A size the patch size does not divide.
+            ConfigError: There is no such block before the last one.
         """
         images = self.door(images)
         self.check_divisible(images, self.patch_size)
@@ -137,8 +143,29 @@ class CLIPViT(Encoder):
                 self.native_grid,
             )
             x = visual.ln_pre(visual.patch_dropout(x + place.to(x.dtype)))
-            x = self._run(visual.transformer.resblocks[:-1], x)
-        return TokenState(self.out(x), grid, self.num_prefix_tokens)
+            kept: dict[int, torch.Tensor] = {}
+            blocks = visual.transformer.resblocks
+            wanted = {self._block_number(block): block for block in keep}
+            start = 0
+            for number in sorted(wanted):
+                x = self._run(blocks[start:number], x)
+                pieces = LastBlock(blocks[number])
+                between = pieces.plain_attention(x)
+                kept[wanted[number]] = pieces.norm2(between)
+                x = pieces.residual_mlp(between).to(x.dtype)
+                start = number + 1
+            x = self._run(blocks[start:-1], x)
+        return TokenState(self.out(x), grid, self.num_prefix_tokens, kept)
+
+    def _block_number(self, block: int) -> int:
+        count = len(self.visual.transformer.resblocks)
+        number = block + count if block < 0 else block
+        if not 0 <= number < count - 1:
+            raise ConfigError(
+                f"block {block} of {self._name} cannot be kept: it has {count} blocks, and those "
+                f"before the last are 0 to {count - 2} (or {-count} to -2)."
+            )
+        return number
 
     def _run(self, blocks: torch.nn.ModuleList, x: torch.Tensor) -> torch.Tensor:
         # Older open_clip keeps the sequence first.

@@ -289,13 +289,15 @@ class TrainingFreeSegmentor(BaseModel):
         patch = self.image_encoder.patch_size
         cuts = [self.protocol.cut(*picture.size, patch) for picture in pictures]
         features: list[list[torch.Tensor | None]] = [[None] * len(windows) for windows in cuts]
-        by_shape: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        by_shape: dict[tuple, list[tuple[int, int]]] = {}
         for i, windows in enumerate(cuts):
             for j, window in enumerate(windows):
-                by_shape.setdefault(window.padded_size, []).append((i, j))
+                shape = (i if self.attention.joint else None, window.padded_size)
+                by_shape.setdefault(shape, []).append((i, j))
         for places in by_shape.values():
-            for start in range(0, len(places), self.window_batch):
-                chunk = places[start : start + self.window_batch]
+            step = len(places) if self.attention.joint else self.window_batch
+            for start in range(0, len(places), step):
+                chunk = places[start : start + step]
                 batch = WindowBatch([pictures[i] for i, _ in chunk], [cuts[i][j] for i, j in chunk])
                 for (i, j), dense in zip(chunk, self.read_batch(batch), strict=True):
                     features[i][j] = dense
@@ -303,10 +305,11 @@ class TrainingFreeSegmentor(BaseModel):
 
     def read_batch(self, batch: WindowBatch) -> torch.Tensor:
         """Step 2 for windows of one shape, (B, h, w, D), and step 3 where they are not spliced."""
+        state = batch.tokens(self.image_encoder, self.kept_blocks)
         guide = None
         if self.guide is not None:
             guide = self.guide(batch, self.encoder_of(self.guide))
-        tokens = self.last_block_tokens(batch.pixels(self.image_encoder), guide)
+        tokens = self.last_block(state, guide)
         return tokens if self.splice else self.embed(tokens, batch)
 
     def embed(self, tokens: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
@@ -318,14 +321,6 @@ class TrainingFreeSegmentor(BaseModel):
         if aggregator is not None and aggregator.projected:
             features = aggregator(features, batch, self.encoder_of(aggregator))
         return features
-
-    def last_block_tokens(
-        self, pixels: torch.Tensor, guide: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Step 2 up to the tower's final norm: (B, h, w, D); see `dense_features`."""
-        encoder = self.image_encoder
-        tokens, grid = self.attention(encoder.last_block, encoder.tokens(pixels), guide)
-        return tokens.unflatten(1, grid)
 
     def dense_features(
         self, pixels: torch.Tensor, guide: torch.Tensor | None = None
@@ -339,8 +334,19 @@ class TrainingFreeSegmentor(BaseModel):
         Returns:
             (B, h, w, E) features as the tower projects them, not yet of unit length.
         """
-        return self._project(self.last_block_tokens(pixels, guide))
+        return self._project(self.last_block(self.image_encoder.tokens(pixels), guide))
+
+    def last_block(self, state, guide: torch.Tensor | None = None) -> torch.Tensor:
+        """The last block by the attention rule: (B, h, w, D), before the tower's final norm."""
+        tokens, grid = self.attention(self.image_encoder.last_block, state, guide)
+        return tokens.unflatten(1, grid)
 
     def _project(self, tokens: torch.Tensor) -> torch.Tensor:
         projected = self.image_encoder.project(tokens.flatten(1, 2)).float()
         return projected.unflatten(1, tokens.shape[1:3])
+
+    @property
+    def kept_blocks(self) -> tuple[int, ...]:
+        """Blocks of the image tower whose tokens a later step looks at."""
+        reader = self.aggregator
+        return reader.keep if reader is not None and reader.encoder == "clip" else ()
