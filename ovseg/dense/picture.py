@@ -17,31 +17,40 @@ class Picture:
     """One image on its way through the steps.
 
     Attributes:
-        pixels: (3, H, W) RGB of 0 to 255 at the protocol's size; uint8, or float32 where they
-            were stretched.
+        pixels: (3, H, W) uint8 RGB at the protocol's size.
         original: (3, H0, W0) uint8 RGB as it came, for encoders that want all of its pixels.
+        size: (H', W') at which it is read: that of ``pixels``, unless it is stretched.
     """
 
-    def __init__(self, pixels: torch.Tensor, original: torch.Tensor | None = None) -> None:
+    def __init__(
+        self,
+        pixels: torch.Tensor,
+        original: torch.Tensor | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         self.pixels = pixels
         self.original = pixels if original is None else original
+        self.size: tuple[int, int] = tuple(pixels.shape[-2:] if size is None else size)
         self._known: dict[Hashable, Any] = {}
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(H, W) at the protocol's size."""
-        return tuple(self.pixels.shape[-2:])
-
     def stretched(self, size: tuple[int, int]) -> Picture:
-        """The picture with its pixels resized to (H, W), bilinearly and without rounding."""
+        """The picture to be read at another size (H', W')."""
         if size == self.size:
             return self
-        pixels = F.interpolate(self.pixels[None].float(), size, mode="bilinear")[0]
-        return Picture(pixels, self.original)
+        other = Picture(self.pixels, self.original, size)
+        other._known = self._known  # of one image all are one
+        return other
 
     def normalized(self, encoder) -> torch.Tensor:
-        """(3, H, W) float32 as an encoder with ``mean`` and ``std`` wants to see it."""
-        return self.once((encoder.mean, encoder.std), lambda: normalize(self.pixels, encoder))
+        """(3, H', W') float32 as an encoder with ``mean`` and ``std`` wants to see it."""
+
+        def compute():
+            image = normalize(self.pixels, encoder)
+            if self.size == tuple(image.shape[-2:]):
+                return image
+            return F.interpolate(image[None], self.size, mode="bilinear", align_corners=False)[0]
+
+        return self.once((encoder.mean, encoder.std, self.size), compute)
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What ``compute`` gives, computed at the first call with this key and kept.
