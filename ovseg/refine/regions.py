@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+#: Scores that differ by less than this share are equal: which is the largest must not depend on
+#: rounding, and enlarged maps repeat values at their borders.
+_TIE = 1e-5
+
 
 @dataclass(frozen=True)
 class Regions:
@@ -15,7 +19,7 @@ class Regions:
     Attributes:
         classes: (R,) int64.
         boxes: (R, 4) float32 x1, y1, x2, y2: first and last column and row, in pixels.
-        points: (R, 2) float32 x, y of the pixel with the highest score.
+        points: (R, 2) float32 x, y of the first pixel with the highest score.
         index: (H, W) int32, the region of each pixel, -1 where there is none.
     """
 
@@ -49,7 +53,8 @@ def find_regions(labels: np.ndarray, scores: np.ndarray, minimal_area: int = 0) 
             box = (slice(top, top + height), slice(left, left + width))
             inside = numbered[box] == number
             index[window][box][inside] = len(classes)
-            best = np.where(inside, scores[window][box], -np.inf).argmax()
+            here = np.where(inside, scores[window][box], -np.inf)
+            best = (here >= here.max() * (1 - _TIE)).argmax()
             left, top = left + columns[0], top + rows[0]
             classes.append(label)
             boxes.append((left, top, left + width - 1, top + height - 1))
