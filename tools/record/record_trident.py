@@ -184,6 +184,7 @@ def far_apart(features: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def main() -> None:
+    """Run the tool."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--authors", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
