@@ -3,10 +3,22 @@
 from ovseg.dense.aggregation import Aggregator
 from ovseg.dense.attention import AttentionRule, MaskCLIPAttention, PlainAttention
 from ovseg.dense.decode import Labels, Naming, decode
+from ovseg.dense.foreground import DINOiserForeground, Foreground
+from ovseg.dense.found import FOUNDForeground, SeedForeground
 from ovseg.dense.guide import Guide
-from ovseg.dense.guides import CLIPGuide, DINOGuide, SAMGuide
-from ovseg.dense.logit_map import Cropped, LogitMap, PatchLogits, Resized, TensorMap, WindowLogits
+from ovseg.dense.guides import CLIPGuide, DINOGuide, DINOiserGuide, SAMGuide
+from ovseg.dense.logit_map import (
+    Cropped,
+    LogitMap,
+    LogProbabilities,
+    PatchLogits,
+    Resized,
+    TensorMap,
+    WindowLogits,
+)
+from ovseg.dense.patch_naming import PatchNaming
 from ovseg.dense.picture import Picture, WindowBatch
+from ovseg.dense.pooling import CorrelationPooling
 from ovseg.dense.proxy_attention import ProxyAttention
 from ovseg.dense.sam_correlation import SAMCorrelation
 from ovseg.dense.splice import splice, spliceable_size
@@ -16,20 +28,28 @@ __all__ = [
     "Aggregator",
     "AttentionRule",
     "CLIPGuide",
+    "CorrelationPooling",
     "Cropped",
     "DINOGuide",
+    "DINOiserForeground",
+    "DINOiserGuide",
+    "FOUNDForeground",
+    "Foreground",
     "Guide",
     "Labels",
+    "LogProbabilities",
     "LogitMap",
     "MaskCLIPAttention",
     "Naming",
     "PatchLogits",
+    "PatchNaming",
     "Picture",
     "PlainAttention",
     "ProxyAttention",
     "Resized",
     "SAMCorrelation",
     "SAMGuide",
+    "SeedForeground",
     "SlidingWindows",
     "TensorMap",
     "WholeImage",

@@ -7,6 +7,7 @@ for a band of rows at a time. A map has a ``size`` and gives ``rows(start, stop)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -68,6 +69,7 @@ class WindowLogits:
         features: for each window (h, w, E) float32 unit features of its patches.
         text: (Q, E) float32 unit rows.
         size: (H, W) of the image the windows cover.
+        name: what to make of the cosines (Q, h, w) of a window before they are enlarged.
     """
 
     def __init__(
@@ -76,8 +78,10 @@ class WindowLogits:
         features: list[torch.Tensor],
         text: torch.Tensor,
         size: tuple[int, int],
+        name: Callable[[torch.Tensor, Window], torch.Tensor] | None = None,
     ) -> None:
         self.windows, self.features, self.text, self.size = windows, features, text, size
+        self.name = name
         self._ready: dict[int, torch.Tensor] = {}
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
@@ -94,8 +98,10 @@ class WindowLogits:
             count[first - start : last - start, across] += 1
         return total.div_(count)
 
-    def select(self, queries: torch.Tensor) -> WindowLogits:
+    def select(self, queries: torch.Tensor) -> LogitMap:
         """The map of some queries (q,) int64 only."""
+        if self.name is not None:  # which looks at all queries
+            return Selected(self, queries)
         text = self.text[queries.to(self.text.device)]
         return WindowLogits(self.windows, self.features, text, self.size)
 
@@ -107,12 +113,14 @@ class WindowLogits:
         return _widen(_blend_rows(patches, *where), width)[:, :, left : left + window.width]
 
     def _patch_logits(self, index: int) -> torch.Tensor:
-        """(Q, h, w) cosines of one window; those of windows further up are forgotten."""
+        """(Q, h, w) logits of one window; those of windows further up are forgotten."""
         if index not in self._ready:
             top = self.windows[index].top
             reach = top - self.windows[index].height
             self._ready = {i: m for i, m in self._ready.items() if self.windows[i].top > reach}
-            self._ready[index] = (self.features[index] @ self.text.T).permute(2, 0, 1).contiguous()
+            cosines = (self.features[index] @ self.text.T).permute(2, 0, 1).contiguous()
+            named = cosines if self.name is None else self.name(cosines, self.windows[index])
+            self._ready[index] = named
         return self._ready[index]
 
 
@@ -122,19 +130,55 @@ class PatchLogits:
     Args:
         features: (h, w, E) float32 unit features.
         text: (Q, E) float32 unit rows.
+        name: what to make of the cosines (Q, h, w).
+        window: the whole picture, for ``name``.
     """
 
-    def __init__(self, features: torch.Tensor, text: torch.Tensor) -> None:
-        self.features, self.text = features, text
+    def __init__(
+        self,
+        features: torch.Tensor,
+        text: torch.Tensor,
+        name: Callable[[torch.Tensor, Window], torch.Tensor] | None = None,
+        window: Window | None = None,
+    ) -> None:
+        self.features, self.text, self.name, self.window = features, text, name, window
         self.size = tuple(features.shape[:2])
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, w) float32."""
-        return (self.features[start:stop] @ self.text.T).permute(2, 0, 1).contiguous()
+        if self.name is not None:
+            return self.name(self._cosines(self.features), self.window)[:, start:stop]
+        return self._cosines(self.features[start:stop])
 
-    def select(self, queries: torch.Tensor) -> PatchLogits:
+    def _cosines(self, features: torch.Tensor) -> torch.Tensor:
+        return (features @ self.text.T).permute(2, 0, 1).contiguous()
+
+    def select(self, queries: torch.Tensor) -> LogitMap:
         """The map of some queries (q,) int64 only."""
+        if self.name is not None:  # which looks at all queries
+            return Selected(self, queries)
         return PatchLogits(self.features, self.text[queries.to(self.text.device)])
+
+
+class Selected:
+    """Some queries of a map whose queries depend on each other.
+
+    Args:
+        source: the map.
+        queries: (q,) int64.
+    """
+
+    def __init__(self, source: LogitMap, queries: torch.Tensor) -> None:
+        self.source, self.queries, self.size = source, queries, source.size
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (q, stop - start, W) float32."""
+        rows = self.source.rows(start, stop)
+        return rows[self.queries.to(rows.device)]
+
+    def select(self, queries: torch.Tensor) -> Selected:
+        """The map of some of these queries only."""
+        return Selected(self.source, self.queries[queries.to(self.queries.device)])
 
 
 class Resized:
@@ -213,3 +257,24 @@ def bands(height: int, channels: int, width: int, band_bytes: int = BAND_BYTES):
     step = max(1, band_bytes // (4 * max(channels, 1) * width))
     for start in range(0, height, step):
         yield start, min(start + step, height)
+
+
+class LogProbabilities:
+    """Logits whose scaled softmax is a map of probabilities.
+
+    Args:
+        source: probabilities, in proportion: they need not sum to 1.
+        scale: logit scale they will be multiplied with.
+    """
+
+    def __init__(self, source: LogitMap, scale: float) -> None:
+        self.source, self.scale, self.size = source, scale, source.size
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (Q, stop - start, W) float32, finite."""
+        rows = self.source.rows(start, stop)
+        return rows.clamp_(min=torch.finfo(rows.dtype).tiny).log_().div_(self.scale)
+
+    def select(self, queries: torch.Tensor) -> LogProbabilities:
+        """The map of some queries (q,) int64 only."""
+        return LogProbabilities(self.source.select(queries), self.scale)

@@ -20,6 +20,8 @@ class Picture:
         pixels: (3, H, W) uint8 RGB at the protocol's size.
         original: (3, H0, W0) uint8 RGB as it came, for encoders that want all of its pixels.
         size: (H', W') at which it is read: that of ``pixels``, unless it is stretched.
+        foreground: for its windows, once they are read with a `Foreground`: (h, w) probabilities
+            that patches show a thing.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Picture:
         self.pixels = pixels
         self.original = pixels if original is None else original
         self.size: tuple[int, int] = tuple(pixels.shape[-2:] if size is None else size)
+        self.foreground: dict[Window, torch.Tensor] = {}
         self._known: dict[Hashable, Any] = {}
 
     def stretched(self, size: tuple[int, int]) -> Picture:
@@ -38,7 +41,8 @@ class Picture:
         if size == self.size:
             return self
         other = Picture(self.pixels, self.original, size)
-        other._known = self._known  # of one image all are one
+        # Of one image what was seen of it is one.
+        other._known, other.foreground = self._known, self.foreground
         return other
 
     def normalized(self, encoder) -> torch.Tensor:

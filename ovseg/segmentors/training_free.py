@@ -22,8 +22,10 @@ from torch.nn import functional as F
 
 from ovseg.dense import (
     LogitMap,
+    LogProbabilities,
     Naming,
     PatchLogits,
+    PatchNaming,
     Picture,
     Resized,
     WholeImage,
@@ -56,6 +58,7 @@ class TrainingFreeSegmentor(BaseModel):
             stretched to whole patches rather than their windows padded.
         aggregator: config of the `Aggregator`; it works on the spliced map where there is one,
             else on every window.
+        foreground: config of the `Foreground`, for protocols with a ``foreground_threshold``.
         refiner: config of the `Refiner`.
         protocol: the numbers of the evaluation, see `Protocol`.
         vocabulary: anything `Vocabulary.load` takes; may be left out and given later by
@@ -75,6 +78,7 @@ class TrainingFreeSegmentor(BaseModel):
         guide: dict | None = None,
         splice: bool = False,
         aggregator: dict | None = None,
+        foreground: dict | None = None,
         refiner: dict | None = None,
         protocol: Protocol | dict | None = None,
         vocabulary: Any = None,
@@ -99,6 +103,7 @@ class TrainingFreeSegmentor(BaseModel):
         self.guide = None if guide is None else MODELS.build(guide)
         self.splice = splice
         self.aggregator = None if aggregator is None else MODELS.build(aggregator)
+        self.foreground = None if foreground is None else MODELS.build(foreground)
         self.refiner = None if refiner is None else MODELS.build(refiner)
         self._check_parts()
         self.classifier = TextClassifier(self.text_encoder, templates, cache=text_cache)
@@ -119,7 +124,12 @@ class TrainingFreeSegmentor(BaseModel):
                 f"{type(self.aggregator).__name__} works on whole pictures: set splice=True, so "
                 "that windows are joined first"
             )
-        for part in (self.guide, self.aggregator, self.refiner):
+        if self.protocol.foreground_threshold > 0 and self.foreground is None:
+            raise ConfigError(
+                "foreground_threshold asks which patches show a thing: set `foreground`, for "
+                "example dict(type='DINOiserForeground'), or foreground_threshold to 0"
+            )
+        for part in (self.guide, self.aggregator, self.foreground, self.refiner):
             name = getattr(part, "encoder", None)
             if name is not None and name != "clip" and name not in self.encoders:
                 known = ", ".join(["clip", *self.encoders])
@@ -152,8 +162,8 @@ class TrainingFreeSegmentor(BaseModel):
             loaded = loaded.with_background(background)
         if self.protocol.needs_background and loaded.background is None:
             raise ConfigError(
-                "prob_threshold and area_threshold give pixels to the background, but the "
-                "vocabulary has none: add background words or set the thresholds to 0"
+                "the protocol's thresholds give pixels to the background, but the vocabulary has "
+                "none: add background words or set the thresholds to 0"
             )
         if loaded != self.vocabulary:
             device = self.query_to_class.device
@@ -178,6 +188,12 @@ class TrainingFreeSegmentor(BaseModel):
         """Which weights this model runs on, for records."""
         parts = {"image_encoder": self.image_encoder, "text_encoder": self.text_encoder}
         parts.update(self.encoders.items())
+        learned = {
+            "guide": self.guide,
+            "aggregator": self.aggregator,
+            "foreground": self.foreground,
+        }
+        parts.update((name, part) for name, part in learned.items() if hasattr(part, "fingerprint"))
         return {name: part.fingerprint for name, part in parts.items()}
 
     # -- steps 1 to 4 --------------------------------------------------------------------------
@@ -235,9 +251,10 @@ class TrainingFreeSegmentor(BaseModel):
         ):
             size = tuple(sample.metainfo["ori_shape"][:2])
             if self.refiner is None:
-                found = naming.decode(Resized(logits, size), with_scores)
+                logits = self.as_logits(Resized(logits, size))
+                found = naming.decode(logits, with_scores)
             else:
-                encoder = self.encoder_of(self.refiner)
+                logits, encoder = self.as_logits(logits), self.encoder_of(self.refiner)
                 found = self.refiner(logits, picture, naming, size, encoder, with_scores)
             sample.set_data({"pred_sem_seg": PixelData(data=found.labels[None])})
             sample.set_metainfo({"areas": found.areas, "scores": found.scores})
@@ -255,6 +272,19 @@ class TrainingFreeSegmentor(BaseModel):
             self.protocol.area_threshold,
         )
 
+    def patch_naming(self, picture: Picture) -> PatchNaming | None:
+        """Step 4 at the patches of a picture, where the protocol has it there."""
+        if self.protocol.softmax == "pixels":
+            return None
+        background, threshold = None, self.protocol.foreground_threshold
+        if threshold > 0:
+            background = int((self.query_to_class == self.vocabulary.background).nonzero()[0])
+        return PatchNaming(self.scale, background, threshold, picture.foreground)
+
+    def as_logits(self, named: LogitMap) -> LogitMap:
+        """A map as `Naming` wants it, whose softmax at the patches may have been taken."""
+        return named if self.protocol.softmax == "pixels" else LogProbabilities(named, self.scale)
+
     @property
     def scale(self) -> float:
         """The logit scale in use."""
@@ -262,21 +292,26 @@ class TrainingFreeSegmentor(BaseModel):
         return self.text_encoder.logit_scale if fixed is None else fixed
 
     def logits(self, pictures: list[Picture]) -> list[LogitMap]:
-        """Steps 1 to 4: for each picture the cosines of patches and queries, at its size."""
+        """Steps 1 to 4: for each picture the cosines of patches and queries, at its size.
+
+        Where the protocol takes the softmax at patches, these are probabilities.
+        """
         patch = self.image_encoder.patch_size
         if self.splice:
             sizes = [spliceable_size(*p.size, patch, self.protocol.crop) for p in pictures]
             pictures = [p.stretched(size) for p, size in zip(pictures, sizes, strict=True)]
         maps = []
         for picture, (windows, features) in zip(pictures, self.read(pictures), strict=True):
+            naming = self.patch_naming(picture)
             if self.splice:
                 spliced = splice(windows, features, picture.size, patch)
-                whole = WindowBatch([picture], WholeImage()(*picture.size, patch))
-                (joined,) = F.normalize(self.embed(spliced[None], whole), dim=-1)
-                maps.append(Resized(PatchLogits(joined, self.text), picture.size))
+                (whole,) = WholeImage()(*picture.size, patch)
+                joined = self.embed(spliced[None], WindowBatch([picture], [whole]))
+                grid = PatchLogits(F.normalize(joined[0], dim=-1), self.text, naming, whole)
+                maps.append(Resized(grid, picture.size))
             else:
                 units = [F.normalize(feature, dim=-1) for feature in features]
-                maps.append(WindowLogits(windows, units, self.text, picture.size))
+                maps.append(WindowLogits(windows, units, self.text, picture.size, naming))
         return maps
 
     def read(self, pictures: list[Picture]) -> list[tuple[list[Window], list[torch.Tensor]]]:
@@ -315,12 +350,20 @@ class TrainingFreeSegmentor(BaseModel):
     def embed(self, tokens: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
         """From tokens (B, h, w, D) to features (B, h', w', E), aggregated on the way."""
         aggregator = self.aggregator
+        self.look_for_things(batch)
         if aggregator is not None and not aggregator.projected:
             tokens = aggregator(tokens, batch, self.encoder_of(aggregator))
         features = self._project(tokens)
         if aggregator is not None and aggregator.projected:
             features = aggregator(features, batch, self.encoder_of(aggregator))
         return features
+
+    def look_for_things(self, batch: WindowBatch) -> None:
+        """Note on the pictures which patches of these windows show a thing, if that matters."""
+        if self.protocol.foreground_threshold > 0:
+            things = self.foreground(batch, self.encoder_of(self.foreground))
+            for picture, window, one in zip(batch.pictures, batch.windows, things, strict=True):
+                picture.foreground[window] = one
 
     def dense_features(
         self, pixels: torch.Tensor, guide: torch.Tensor | None = None
@@ -347,6 +390,7 @@ class TrainingFreeSegmentor(BaseModel):
 
     @property
     def kept_blocks(self) -> tuple[int, ...]:
-        """Blocks of the image tower whose tokens a later step looks at."""
-        reader = self.aggregator
-        return reader.keep if reader is not None and reader.encoder == "clip" else ()
+        """Blocks of the image tower whose tokens other steps look at, window by window."""
+        parts = (self.guide,) if self.splice else (self.guide, self.aggregator, self.foreground)
+        wanted = [part.keep for part in parts if part is not None and part.encoder == "clip"]
+        return tuple(sorted(set().union(*wanted)))

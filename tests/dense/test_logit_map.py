@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from ovseg.dense import (
     Cropped,
+    LogProbabilities,
     PatchLogits,
     Resized,
     SlidingWindows,
@@ -132,9 +133,14 @@ def test_some_queries_only():
     text, queries = torch.randn(6, 5), torch.tensor([4, 0])
     stitched = Resized(WindowLogits(windows, features, text, (32, 64)), (20, 30))
     patches = Resized(PatchLogits(features[0], text), (20, 30))
-    whole = torch.randn(6, 9, 30)
-    held = Cropped(TensorMap(whole), (9, 20))
-    for source in (stitched, patches, held):
+    held = Cropped(TensorMap(torch.randn(6, 9, 30)), (9, 20))
+
+    def name(cosines, window):
+        return cosines.softmax(0)
+
+    named = Resized(WindowLogits(windows, features, text, (32, 64), name), (20, 30))
+    grid = LogProbabilities(PatchLogits(features[0], text, name), 2.0)
+    for source in (stitched, patches, held, named, grid):
         expected = in_bands(source, 8)[queries]
         torch.testing.assert_close(in_bands(source.select(queries), 8), expected)
 
