@@ -16,11 +16,18 @@ from ovseg.dense.logit_map import (
     TensorMap,
     WindowLogits,
 )
+from ovseg.dense.neighborhood import NACLIPAttention
 from ovseg.dense.patch_naming import PatchNaming
 from ovseg.dense.picture import Picture, WindowBatch
 from ovseg.dense.pooling import CorrelationPooling
 from ovseg.dense.proxy_attention import ProxyAttention
 from ovseg.dense.sam_correlation import SAMCorrelation
+from ovseg.dense.self_correlation import (
+    ClearCLIPAttention,
+    CLIPtraseAttention,
+    SCLIPAttention,
+    SelfCorrelation,
+)
 from ovseg.dense.splice import splice, spliceable_size
 from ovseg.dense.windows import SlidingWindows, WholeImage, Window
 
@@ -28,6 +35,8 @@ __all__ = [
     "Aggregator",
     "AttentionRule",
     "CLIPGuide",
+    "CLIPtraseAttention",
+    "ClearCLIPAttention",
     "CorrelationPooling",
     "Cropped",
     "DINOGuide",
@@ -40,6 +49,7 @@ __all__ = [
     "LogProbabilities",
     "LogitMap",
     "MaskCLIPAttention",
+    "NACLIPAttention",
     "Naming",
     "PatchLogits",
     "PatchNaming",
@@ -49,7 +59,9 @@ __all__ = [
     "Resized",
     "SAMCorrelation",
     "SAMGuide",
+    "SCLIPAttention",
     "SeedForeground",
+    "SelfCorrelation",
     "SlidingWindows",
     "TensorMap",
     "WholeImage",

@@ -2,12 +2,13 @@
 
 847 classes on a photograph of 12 megapixels are 40 GB of logits. What the network gives is a few
 hundred patches; everything between them and the pixels is linear interpolation, which can be done
-for a band of rows at a time. A map has a ``size`` and gives ``rows(start, stop)``.
+for a band of rows at a time. A map has a ``size`` and gives ``rows(start, stop)``; of some of the
+queries alone it can be had by ``select`` and ``queries``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import torch
@@ -24,13 +25,44 @@ class LogitMap(Protocol):
 
     size: tuple[int, int]
 
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        ...
+
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""
         ...
 
     def select(self, queries: torch.Tensor) -> LogitMap:
-        """The map of some queries (q,) int64 only."""
+        """The same map for some queries (q,) int64 alone."""
         ...
+
+    def queries(self, start: int, stop: int) -> LogitMap:
+        """The same map for queries start to stop alone."""
+        ...
+
+
+class PiecewiseMap(Protocol):
+    """A (Q, H, W) map of which every row depends on many: it is made for a few queries at a time.
+
+    Its ``pieces()`` go down the image: for each the first row, and the (q, n, W) float32 logits of
+    chunk after chunk of the queries for the same n rows.
+    """
+
+    size: tuple[int, int]
+
+    def pieces(self) -> Iterator[tuple[int, Iterable[torch.Tensor]]]:
+        """Pieces from top to bottom."""
+        ...
+
+
+class QueryRange:
+    """What a map of which any queries can be selected says about a range of them."""
+
+    def queries(self, start: int, stop: int) -> LogitMap:
+        """The same map for queries start to stop alone."""
+        return self.select(torch.arange(start, min(stop, self.num_queries)))
 
 
 def source_rows(start: int, stop: int, length_out: int, length_in: int, device=None):
@@ -61,7 +93,7 @@ def _widen(rows: torch.Tensor, width: int) -> torch.Tensor:
     return F.interpolate(rows[None], size=size, mode="bilinear", align_corners=False)[0]
 
 
-class WindowLogits:
+class WindowLogits(QueryRange):
     """The logits of overlapping windows, each enlarged to its pixels, averaged where they overlap.
 
     Args:
@@ -83,6 +115,11 @@ class WindowLogits:
         self.windows, self.features, self.text, self.size = windows, features, text, size
         self.name = name
         self._ready: dict[int, torch.Tensor] = {}
+
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return len(self.text)
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""
@@ -124,7 +161,7 @@ class WindowLogits:
         return self._ready[index]
 
 
-class PatchLogits:
+class PatchLogits(QueryRange):
     """The logits of one grid of features, as they are.
 
     Args:
@@ -144,6 +181,11 @@ class PatchLogits:
         self.features, self.text, self.name, self.window = features, text, name, window
         self.size = tuple(features.shape[:2])
 
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return len(self.text)
+
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, w) float32."""
         if self.name is not None:
@@ -160,7 +202,7 @@ class PatchLogits:
         return PatchLogits(self.features, self.text[queries.to(self.text.device)])
 
 
-class Selected:
+class Selected(QueryRange):
     """Some queries of a map whose queries depend on each other.
 
     Args:
@@ -169,16 +211,21 @@ class Selected:
     """
 
     def __init__(self, source: LogitMap, queries: torch.Tensor) -> None:
-        self.source, self.queries, self.size = source, queries, source.size
+        self.source, self.chosen, self.size = source, queries, source.size
+
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return len(self.chosen)
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (q, stop - start, W) float32."""
         rows = self.source.rows(start, stop)
-        return rows[self.queries.to(rows.device)]
+        return rows[self.chosen.to(rows.device)]
 
     def select(self, queries: torch.Tensor) -> Selected:
         """The map of some of these queries only."""
-        return Selected(self.source, self.queries[queries.to(self.queries.device)])
+        return Selected(self.source, self.chosen[queries.to(self.chosen.device)])
 
 
 class Resized:
@@ -197,9 +244,18 @@ class Resized:
         self.source = source
         self.size = size
 
+    def queries(self, start: int, stop: int) -> Resized:
+        """The same map for queries start to stop alone."""
+        return Resized(self.source.queries(start, stop), self.size)
+
     def select(self, queries: torch.Tensor) -> Resized:
         """The map of some queries (q,) int64 only."""
         return Resized(self.source.select(queries), self.size)
+
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return self.source.num_queries
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""
@@ -212,7 +268,7 @@ class Resized:
         return _widen(_blend_rows(needed, *at), self.size[1])
 
 
-class Cropped:
+class Cropped(QueryRange):
     """The upper left part of another map.
 
     Args:
@@ -223,6 +279,11 @@ class Cropped:
     def __init__(self, source: LogitMap, size: tuple[int, int]) -> None:
         self.source, self.size = source, size
 
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return self.source.num_queries
+
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""
         return self.source.rows(start, stop)[:, :, : self.size[1]]
@@ -232,7 +293,7 @@ class Cropped:
         return Cropped(self.source.select(queries), self.size)
 
 
-class TensorMap:
+class TensorMap(QueryRange):
     """A map that is small enough to be held.
 
     Args:
@@ -242,6 +303,11 @@ class TensorMap:
     def __init__(self, values: torch.Tensor) -> None:
         self.values = values
         self.size = tuple(values.shape[-2:])
+
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return len(self.values)
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""
@@ -270,10 +336,19 @@ class LogProbabilities:
     def __init__(self, source: LogitMap, scale: float) -> None:
         self.source, self.scale, self.size = source, scale, source.size
 
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return self.source.num_queries
+
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32, finite."""
         rows = self.source.rows(start, stop)
         return rows.clamp_(min=torch.finfo(rows.dtype).tiny).log_().div_(self.scale)
+
+    def queries(self, start: int, stop: int) -> LogProbabilities:
+        """The same map for queries start to stop alone."""
+        return LogProbabilities(self.source.queries(start, stop), self.scale)
 
     def select(self, queries: torch.Tensor) -> LogProbabilities:
         """The map of some queries (q,) int64 only."""

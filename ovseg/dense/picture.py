@@ -105,7 +105,7 @@ class WindowBatch:
         """
         state = self._read.get(id(encoder))
         if state is None or not set(keep) <= set(state.kept):
-            state = self._read[id(encoder)] = encoder.tokens(self.pixels(encoder), keep)
+            state = self._read[id(encoder)] = encoder.tokens(self.pixels(encoder), keep=keep)
         return state
 
     def pixels(self, encoder) -> torch.Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from ovseg.dense.decode import Naming
-from ovseg.dense.logit_map import LogitMap, bands
+from ovseg.dense.logit_map import LogitMap, QueryRange, bands
 
 
-class ClassProbabilities:
+class ClassProbabilities(QueryRange):
     """Probabilities of classes at every pixel: a `LogitMap` whose queries are classes.
 
     The probability of a query is the softmax over all queries of its scaled logit, that of a class
@@ -52,6 +52,11 @@ class ClassProbabilities:
             sums[start:stop] = scaled.logsumexp(0)
             top[start:stop] = (scaled.amax(0) - sums[start:stop]).exp()
         return cls(logits, queries, naming.num_classes, naming.scale, sums, top)
+
+    @property
+    def num_queries(self) -> int:
+        """C: classes are the queries of this map."""
+        return self.count
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (C, stop - start, W) float32 from 0 to 1."""

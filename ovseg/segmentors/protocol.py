@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 from ovseg.dense import SlidingWindows, WholeImage
 from ovseg.errors import ConfigError
+from ovseg.segmentors.preprocessor import INTERPOLATIONS
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class Protocol:
         name: what records call it.
         short_side: pixels the shorter side of an image is brought to; None leaves images alone.
         long_side: greatest length of the longer side, which wins; None sets no limit.
+        interpolation: how images are resized: "bilinear" as mmcv does it, or "bicubic" as
+            torchvision does it (antialiased by Pillow).
+        square: images with a ground truth are cut to the square in their middle and scored there,
+            at the protocol's size; the ground truth is resized and cut alike.
         crop: side of the sliding windows in pixels; None reads the image whole.
         stride: pixels from one window to the next.
         logit_scale: factor on cosines before the softmax over queries; None takes the tower's own.
@@ -35,6 +40,8 @@ class Protocol:
     name: str = "custom"
     short_side: int | None = None
     long_side: int | None = None
+    interpolation: str = "bilinear"
+    square: bool = False
     crop: int | None = None
     stride: int | None = None
     logit_scale: float | None = None
@@ -60,6 +67,13 @@ class Protocol:
             )
         if self.foreground_threshold > 0 and self.softmax != "patches":
             raise ConfigError(f"protocol {self.name}: foreground_threshold needs softmax='patches'")
+        if self.interpolation not in INTERPOLATIONS:
+            raise ConfigError(
+                f"protocol {self.name}: interpolation must be one of {', '.join(INTERPOLATIONS)}, "
+                f"got {self.interpolation!r}"
+            )
+        if self.square and self.short_side is None:
+            raise ConfigError(f"protocol {self.name}: square needs a short_side, its length")
         for key in ("prob_threshold", "area_threshold", "foreground_threshold"):
             if not 0 <= getattr(self, key) < 1:
                 raise ConfigError(f"protocol {self.name}: {key} must lie in [0, 1)")

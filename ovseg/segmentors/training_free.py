@@ -89,7 +89,12 @@ class TrainingFreeSegmentor(BaseModel):
     ) -> None:
         self_protocol = Protocol.load(protocol)
         super().__init__(
-            data_preprocessor=ImagePreprocessor(self_protocol.short_side, self_protocol.long_side)
+            data_preprocessor=ImagePreprocessor(
+                self_protocol.short_side,
+                self_protocol.long_side,
+                self_protocol.interpolation,
+                self_protocol.square,
+            )
         )
         if window_batch < 1:
             raise ConfigError(f"window_batch must be at least 1, got {window_batch}")

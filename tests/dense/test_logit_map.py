@@ -151,3 +151,13 @@ def test_some_queries_only():
 )
 def test_bands_are_bounded(limit, expected):
     assert list(bands(9, 3, 10, limit)) == expected
+
+
+def test_a_map_of_some_queries_is_that_part_of_the_map():
+    windows = SlidingWindows(32, 16)(40, 56, 8)
+    features = [unit_rows(4, 4, 6) for _ in windows]
+    text = unit_rows(9, 6)
+    whole = Resized(WindowLogits(windows, features, text, (40, 56)), (21, 30))
+    part = whole.queries(3, 7)
+    assert whole.num_queries == 9 and part.num_queries == 4
+    torch.testing.assert_close(in_bands(part, 5), in_bands(whole, 21)[3:7])
