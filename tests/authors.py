@@ -80,8 +80,8 @@ def run_case(model, pixels: torch.Tensor):
     sample.gt_sem_seg = PixelData(data=torch.zeros(1, *pixels.shape[-2:], dtype=torch.int64))
     data = model.data_preprocessor({"inputs": [pixels], "data_samples": [sample]})
     (found,) = model.predict(**data)
-    ((_, features),) = model.join([Picture(data["inputs"][0])])
-    logits = np.stack([(f.flatten(0, 1) @ model.text.T).numpy() for f in features])
+    (named,) = model.logits([Picture(data["inputs"][0])])
+    logits = np.stack([(f.flatten(0, 1) @ model.text.T).numpy() for f in named.features])
     return logits, found.pred_sem_seg.data[0].numpy().astype(np.int16)
 
 

@@ -7,19 +7,28 @@ from ovseg.dense.foreground import DINOiserForeground, Foreground
 from ovseg.dense.found import FOUNDForeground, SeedForeground
 from ovseg.dense.guide import Guide
 from ovseg.dense.guides import CLIPGuide, DINOGuide, DINOiserGuide, SAMGuide
-from ovseg.dense.logit_map import LogitMap, LogProbabilities, Resized, WindowLogits
+from ovseg.dense.logit_map import (
+    Cropped,
+    LogitMap,
+    LogProbabilities,
+    PatchLogits,
+    Resized,
+    TensorMap,
+    WindowLogits,
+)
 from ovseg.dense.neighborhood import NACLIPAttention
 from ovseg.dense.patch_naming import PatchNaming
 from ovseg.dense.picture import Picture, WindowBatch
 from ovseg.dense.pooling import CorrelationPooling
 from ovseg.dense.proxy_attention import ProxyAttention
+from ovseg.dense.sam_correlation import SAMCorrelation
 from ovseg.dense.self_correlation import (
     ClearCLIPAttention,
     CLIPtraseAttention,
     SCLIPAttention,
     SelfCorrelation,
 )
-from ovseg.dense.splice import splice
+from ovseg.dense.splice import splice, spliceable_size
 from ovseg.dense.windows import SlidingWindows, WholeImage, Window
 
 __all__ = [
@@ -29,6 +38,7 @@ __all__ = [
     "CLIPtraseAttention",
     "ClearCLIPAttention",
     "CorrelationPooling",
+    "Cropped",
     "DINOGuide",
     "DINOiserForeground",
     "DINOiserGuide",
@@ -41,20 +51,24 @@ __all__ = [
     "MaskCLIPAttention",
     "NACLIPAttention",
     "Naming",
+    "PatchLogits",
     "PatchNaming",
     "Picture",
     "PlainAttention",
     "ProxyAttention",
     "Resized",
+    "SAMCorrelation",
     "SAMGuide",
     "SCLIPAttention",
     "SeedForeground",
     "SelfCorrelation",
     "SlidingWindows",
+    "TensorMap",
     "WholeImage",
     "Window",
     "WindowBatch",
     "WindowLogits",
     "decode",
     "splice",
+    "spliceable_size",
 ]

@@ -12,10 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ovseg.dense.logit_map import LogitMap, PiecewiseMap
-
-#: Bytes of logits held at a time, unless a single row needs more.
-BAND_BYTES = 48 * 2**20
+from ovseg.dense.logit_map import BAND_BYTES, LogitMap, PiecewiseMap
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 847 classes on a photograph of 12 megapixels are 40 GB of logits. What the network gives is a few
 hundred patches; everything between them and the pixels is linear interpolation, which can be done
 for a band of rows at a time. A map has a ``size`` and gives ``rows(start, stop)``; of some of the
-queries alone it can be had by ``queries(start, stop)``.
+queries alone it can be had by ``select`` and ``queries``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import torch
 from torch.nn import functional as F
 
 from ovseg.dense.windows import Window
+
+#: Bytes of a map held at a time, unless a single row needs more.
+BAND_BYTES = 48 * 2**20
 
 
 class LogitMap(Protocol):
@@ -29,6 +32,10 @@ class LogitMap(Protocol):
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""
+        ...
+
+    def select(self, queries: torch.Tensor) -> LogitMap:
+        """The same map for some queries (q,) int64 alone."""
         ...
 
     def queries(self, start: int, stop: int) -> LogitMap:
@@ -48,6 +55,14 @@ class PiecewiseMap(Protocol):
     def pieces(self) -> Iterator[tuple[int, Iterable[torch.Tensor]]]:
         """Pieces from top to bottom."""
         ...
+
+
+class QueryRange:
+    """What a map of which any queries can be selected says about a range of them."""
+
+    def queries(self, start: int, stop: int) -> LogitMap:
+        """The same map for queries start to stop alone."""
+        return self.select(torch.arange(start, min(stop, self.num_queries)))
 
 
 def source_rows(start: int, stop: int, length_out: int, length_in: int, device=None):
@@ -78,7 +93,7 @@ def _widen(rows: torch.Tensor, width: int) -> torch.Tensor:
     return F.interpolate(rows[None], size=size, mode="bilinear", align_corners=False)[0]
 
 
-class WindowLogits:
+class WindowLogits(QueryRange):
     """The logits of overlapping windows, each enlarged to its pixels, averaged where they overlap.
 
     Args:
@@ -106,12 +121,6 @@ class WindowLogits:
         """Q."""
         return len(self.text)
 
-    def queries(self, start: int, stop: int) -> WindowLogits:
-        """The same map for queries start to stop alone."""
-        if self.name is None:
-            return WindowLogits(self.windows, self.features, self.text[start:stop], self.size)
-        return SomeQueries(self, start, stop)  # what a name makes of one depends on all
-
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""
         total = self.text.new_zeros(len(self.text), stop - start, self.size[1])
@@ -125,6 +134,13 @@ class WindowLogits:
             total[:, first - start : last - start, across] += band
             count[first - start : last - start, across] += 1
         return total.div_(count)
+
+    def select(self, queries: torch.Tensor) -> LogitMap:
+        """The map of some queries (q,) int64 only."""
+        if self.name is not None:  # which looks at all queries
+            return Selected(self, queries)
+        text = self.text[queries.to(self.text.device)]
+        return WindowLogits(self.windows, self.features, text, self.size)
 
     def _window_rows(self, index: int, start: int, stop: int) -> torch.Tensor:
         window, patches = self.windows[index], self._patch_logits(index)
@@ -145,8 +161,77 @@ class WindowLogits:
         return self._ready[index]
 
 
+class PatchLogits(QueryRange):
+    """The logits of one grid of features, as they are.
+
+    Args:
+        features: (h, w, E) float32 unit features.
+        text: (Q, E) float32 unit rows.
+        name: what to make of the cosines (Q, h, w).
+        window: the whole picture, for ``name``.
+    """
+
+    def __init__(
+        self,
+        features: torch.Tensor,
+        text: torch.Tensor,
+        name: Callable[[torch.Tensor, Window], torch.Tensor] | None = None,
+        window: Window | None = None,
+    ) -> None:
+        self.features, self.text, self.name, self.window = features, text, name, window
+        self.size = tuple(features.shape[:2])
+
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return len(self.text)
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (Q, stop - start, w) float32."""
+        if self.name is not None:
+            return self.name(self._cosines(self.features), self.window)[:, start:stop]
+        return self._cosines(self.features[start:stop])
+
+    def _cosines(self, features: torch.Tensor) -> torch.Tensor:
+        return (features @ self.text.T).permute(2, 0, 1).contiguous()
+
+    def select(self, queries: torch.Tensor) -> LogitMap:
+        """The map of some queries (q,) int64 only."""
+        if self.name is not None:  # which looks at all queries
+            return Selected(self, queries)
+        return PatchLogits(self.features, self.text[queries.to(self.text.device)])
+
+
+class Selected(QueryRange):
+    """Some queries of a map whose queries depend on each other.
+
+    Args:
+        source: the map.
+        queries: (q,) int64.
+    """
+
+    def __init__(self, source: LogitMap, queries: torch.Tensor) -> None:
+        self.source, self.chosen, self.size = source, queries, source.size
+
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return len(self.chosen)
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (q, stop - start, W) float32."""
+        rows = self.source.rows(start, stop)
+        return rows[self.chosen.to(rows.device)]
+
+    def select(self, queries: torch.Tensor) -> Selected:
+        """The map of some of these queries only."""
+        return Selected(self.source, self.chosen[queries.to(self.chosen.device)])
+
+
 class Resized:
     """Another map at another size, bilinearly (corners not aligned).
+
+    A grid of patches that was enlarged is not enlarged twice: the map is made of its patches.
 
     Args:
         source: the map.
@@ -154,16 +239,23 @@ class Resized:
     """
 
     def __init__(self, source: LogitMap, size: tuple[int, int]) -> None:
-        self.source, self.size = source, size
+        if isinstance(source, Resized) and isinstance(source.source, PatchLogits):
+            source = source.source
+        self.source = source
+        self.size = size
+
+    def queries(self, start: int, stop: int) -> Resized:
+        """The same map for queries start to stop alone."""
+        return Resized(self.source.queries(start, stop), self.size)
+
+    def select(self, queries: torch.Tensor) -> Resized:
+        """The map of some queries (q,) int64 only."""
+        return Resized(self.source.select(queries), self.size)
 
     @property
     def num_queries(self) -> int:
         """Q."""
         return self.source.num_queries
-
-    def queries(self, start: int, stop: int) -> Resized:
-        """The same map for queries start to stop alone."""
-        return Resized(self.source.queries(start, stop), self.size)
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""
@@ -176,26 +268,61 @@ class Resized:
         return _widen(_blend_rows(needed, *at), self.size[1])
 
 
-class SomeQueries:
-    """Some of the queries of a map that can only be had with all of them.
+class Cropped(QueryRange):
+    """The upper left part of another map.
 
     Args:
         source: the map.
-        start, stop: which.
+        size: (H, W) wanted, at most the source's.
     """
 
-    def __init__(self, source: LogitMap, start: int, stop: int) -> None:
-        self.source, self.size = source, source.size
-        self.start, self.num_queries = start, len(range(source.num_queries)[start:stop])
+    def __init__(self, source: LogitMap, size: tuple[int, int]) -> None:
+        self.source, self.size = source, size
 
-    def queries(self, start: int, stop: int) -> SomeQueries:
-        """The same map for queries start to stop alone."""
-        stop = min(stop, self.num_queries)
-        return SomeQueries(self.source, self.start + start, self.start + stop)
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return self.source.num_queries
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32."""
-        return self.source.rows(start, stop)[self.start : self.start + self.num_queries]
+        return self.source.rows(start, stop)[:, :, : self.size[1]]
+
+    def select(self, queries: torch.Tensor) -> Cropped:
+        """The map of some queries (q,) int64 only."""
+        return Cropped(self.source.select(queries), self.size)
+
+
+class TensorMap(QueryRange):
+    """A map that is small enough to be held.
+
+    Args:
+        values: (Q, H, W) float32.
+    """
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self.values = values
+        self.size = tuple(values.shape[-2:])
+
+    @property
+    def num_queries(self) -> int:
+        """Q."""
+        return len(self.values)
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        """Rows start to stop: (Q, stop - start, W) float32."""
+        return self.values[:, start:stop]
+
+    def select(self, queries: torch.Tensor) -> TensorMap:
+        """The map of some queries (q,) int64 only."""
+        return TensorMap(self.values[queries.to(self.values.device)])
+
+
+def bands(height: int, channels: int, width: int, band_bytes: int = BAND_BYTES):
+    """(first row, row behind the last) of bands that hold this many float32 at most."""
+    step = max(1, band_bytes // (4 * max(channels, 1) * width))
+    for start in range(0, height, step):
+        yield start, min(start + step, height)
 
 
 class LogProbabilities:
@@ -214,11 +341,15 @@ class LogProbabilities:
         """Q."""
         return self.source.num_queries
 
-    def queries(self, start: int, stop: int) -> LogProbabilities:
-        """The same map for queries start to stop alone."""
-        return LogProbabilities(self.source.queries(start, stop), self.scale)
-
     def rows(self, start: int, stop: int) -> torch.Tensor:
         """Rows start to stop: (Q, stop - start, W) float32, finite."""
         rows = self.source.rows(start, stop)
         return rows.clamp_(min=torch.finfo(rows.dtype).tiny).log_().div_(self.scale)
+
+    def queries(self, start: int, stop: int) -> LogProbabilities:
+        """The same map for queries start to stop alone."""
+        return LogProbabilities(self.source.queries(start, stop), self.scale)
+
+    def select(self, queries: torch.Tensor) -> LogProbabilities:
+        """The map of some queries (q,) int64 only."""
+        return LogProbabilities(self.source.select(queries), self.scale)

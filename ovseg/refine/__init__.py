@@ -3,5 +3,6 @@
 from ovseg.refine.base import Refiner
 from ovseg.refine.cliptrase import CLIPtraseRefiner
 from ovseg.refine.pamr import PAMR
+from ovseg.refine.sam_prompts import SAMRefiner
 
-__all__ = ["PAMR", "CLIPtraseRefiner", "Refiner"]
+__all__ = ["PAMR", "CLIPtraseRefiner", "Refiner", "SAMRefiner"]

@@ -24,13 +24,16 @@ from ovseg.dense import (
     LogitMap,
     LogProbabilities,
     Naming,
+    PatchLogits,
     PatchNaming,
     Picture,
     Resized,
+    WholeImage,
     Window,
     WindowBatch,
     WindowLogits,
     splice,
+    spliceable_size,
 )
 from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
@@ -51,7 +54,8 @@ class TrainingFreeSegmentor(BaseModel):
             ask for them ("clip" is the image tower itself). Each is built once.
         guide: config of the `Guide` of the attention rule.
         splice: join the features of windows to one map of the picture before anything is named
-            ("splice, then segment"); otherwise their logits are averaged.
+            ("splice, then segment"); otherwise their logits are averaged. Pictures are then
+            stretched to whole patches rather than their windows padded.
         aggregator: config of the `Aggregator`; it works on the spliced map where there is one,
             else on every window.
         foreground: config of the `Foreground`, for protocols with a ``foreground_threshold``.
@@ -119,6 +123,11 @@ class TrainingFreeSegmentor(BaseModel):
             raise ConfigError(
                 f"{type(self.attention).__name__} needs a guide: set `guide`, for example "
                 "dict(type='DINOGuide', encoder='dino'), and name its encoder in `encoders`"
+            )
+        if self.aggregator is not None and self.aggregator.whole_pictures and not self.splice:
+            raise ConfigError(
+                f"{type(self.aggregator).__name__} works on whole pictures: set splice=True, so "
+                "that windows are joined first"
             )
         if self.protocol.foreground_threshold > 0 and self.foreground is None:
             raise ConfigError(
@@ -242,11 +251,9 @@ class TrainingFreeSegmentor(BaseModel):
             Picture(image, original)
             for image, original in zip(inputs, originals or inputs, strict=True)
         ]
-        for sample, picture, (windows, features) in zip(
-            data_samples, pictures, self.join(pictures), strict=True
+        for sample, picture, logits in zip(
+            data_samples, pictures, self.logits(pictures), strict=True
         ):
-            at_patches = self.patch_naming(picture)
-            logits = WindowLogits(windows, features, self.text, picture.size, at_patches)
             size = tuple(sample.metainfo["ori_shape"][:2])
             if self.refiner is None:
                 logits = self.as_logits(Resized(logits, size))
@@ -289,29 +296,35 @@ class TrainingFreeSegmentor(BaseModel):
         fixed = self.protocol.logit_scale
         return self.text_encoder.logit_scale if fixed is None else fixed
 
-    def join(self, pictures: list[Picture]) -> list[tuple[list[Window], list[torch.Tensor]]]:
-        """Steps 1 to 3: for each picture its windows, and each window's (h, w, E) unit features.
+    def logits(self, pictures: list[Picture]) -> list[LogitMap]:
+        """Steps 1 to 4: for each picture the cosines of patches and queries, at its size.
 
-        Where features are spliced, the one window is the picture.
+        Where the protocol takes the softmax at patches, these are probabilities.
         """
-        read = self.read(pictures)
-        if not self.splice:
-            return [(w, [F.normalize(f, dim=-1) for f in features]) for w, features in read]
-        joined = []
-        for picture, (windows, features) in zip(pictures, read, strict=True):
-            whole, spliced = splice(windows, features, picture.size, self.image_encoder.patch_size)
-            batch = WindowBatch([picture], [whole])
-            self.look_for_things(batch)
-            if self.aggregator is not None:
-                (spliced,) = self.aggregator(spliced[None], batch, self.encoder_of(self.aggregator))
-            joined.append(([whole], [F.normalize(spliced, dim=-1)]))
-        return joined
+        patch = self.image_encoder.patch_size
+        if self.splice:
+            sizes = [spliceable_size(*p.size, patch, self.protocol.crop) for p in pictures]
+            pictures = [p.stretched(size) for p, size in zip(pictures, sizes, strict=True)]
+        maps = []
+        for picture, (windows, features) in zip(pictures, self.read(pictures), strict=True):
+            naming = self.patch_naming(picture)
+            if self.splice:
+                spliced = splice(windows, features, picture.size, patch)
+                (whole,) = WholeImage()(*picture.size, patch)
+                joined = self.embed(spliced[None], WindowBatch([picture], [whole]))
+                grid = PatchLogits(F.normalize(joined[0], dim=-1), self.text, naming, whole)
+                maps.append(Resized(grid, picture.size))
+            else:
+                units = [F.normalize(feature, dim=-1) for feature in features]
+                maps.append(WindowLogits(windows, units, self.text, picture.size, naming))
+        return maps
 
     def read(self, pictures: list[Picture]) -> list[tuple[list[Window], list[torch.Tensor]]]:
         """Steps 1 and 2: for each picture its windows, and each window's (h, w, E) features.
 
         Windows of one shape go through the encoder together, whichever picture they come from.
-        Windows that are not spliced are aggregated here as well.
+        Windows that are to be spliced are left as the last block made them: (h, w, D); others are
+        aggregated here as well.
         """
         patch = self.image_encoder.patch_size
         cuts = [self.protocol.cut(*picture.size, patch) for picture in pictures]
@@ -331,16 +344,23 @@ class TrainingFreeSegmentor(BaseModel):
         return list(zip(cuts, features, strict=True))
 
     def read_batch(self, batch: WindowBatch) -> torch.Tensor:
-        """Step 2, and step 3 where windows are not spliced, for equal windows: (B, h, w, E)."""
+        """Step 2 for windows of one shape, (B, h, w, D), and step 3 where they are not spliced."""
         state = batch.tokens(self.image_encoder, self.kept_blocks)
         guide = None
         if self.guide is not None:
             guide = self.guide(batch, self.encoder_of(self.guide))
-        features = self.features_of(state, guide)
-        if not self.splice:
-            self.look_for_things(batch)
-            if self.aggregator is not None:
-                features = self.aggregator(features, batch, self.encoder_of(self.aggregator))
+        tokens = self.last_block(state, guide)
+        return tokens if self.splice else self.embed(tokens, batch)
+
+    def embed(self, tokens: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
+        """From tokens (B, h, w, D) to features (B, h', w', E), aggregated on the way."""
+        aggregator = self.aggregator
+        self.look_for_things(batch)
+        if aggregator is not None and not aggregator.projected:
+            tokens = aggregator(tokens, batch, self.encoder_of(aggregator))
+        features = self._project(tokens)
+        if aggregator is not None and aggregator.projected:
+            features = aggregator(features, batch, self.encoder_of(aggregator))
         return features
 
     def look_for_things(self, batch: WindowBatch) -> None:
@@ -362,12 +382,16 @@ class TrainingFreeSegmentor(BaseModel):
         Returns:
             (B, h, w, E) features as the tower projects them, not yet of unit length.
         """
-        return self.features_of(self.image_encoder.tokens(pixels), guide)
+        return self._project(self.last_block(self.image_encoder.tokens(pixels), guide))
 
-    def features_of(self, state, guide: torch.Tensor | None = None) -> torch.Tensor:
-        """The last block by the attention rule, and the projection; see `dense_features`."""
+    def last_block(self, state, guide: torch.Tensor | None = None) -> torch.Tensor:
+        """The last block by the attention rule: (B, h, w, D), before the tower's final norm."""
         tokens, grid = self.attention(self.image_encoder.last_block, state, guide)
-        return self.image_encoder.project(tokens).float().unflatten(1, grid)
+        return tokens.unflatten(1, grid)
+
+    def _project(self, tokens: torch.Tensor) -> torch.Tensor:
+        projected = self.image_encoder.project(tokens.flatten(1, 2)).float()
+        return projected.unflatten(1, tokens.shape[1:3])
 
     @property
     def kept_blocks(self) -> tuple[int, ...]:

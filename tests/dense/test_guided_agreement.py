@@ -72,9 +72,9 @@ def test_clip_dinoiser(method, name):
     model.text = drawn.draw_text()
     expected = recorded("clip_dinoiser")[name]
     for picture, theirs in zip(pictures(), expected, strict=True):
-        ((windows, features),) = model.join([picture])
-        cosines = (features[0] @ model.text.T).permute(2, 0, 1)
-        assert_agree(model.patch_naming(picture)(cosines, windows[0]), theirs)
+        (logits,) = model.logits([picture])
+        cosines = (logits.features[0] @ logits.text.T).permute(2, 0, 1)
+        assert_agree(logits.name(cosines, logits.windows[0]), theirs)
 
 
 def test_the_background_is_not_everywhere():
