@@ -98,7 +98,7 @@ class Segmenter:
             SegDataSample(metainfo={"ori_shape": i.pixels.shape[:2]}) for i in images
         ]
         data = self.model.data_preprocessor({"inputs": tensors, "data_samples": samples}, False)
-        found = self.model.predict(data["inputs"], data["data_samples"], with_scores=True)
+        found = self.model.predict(**data, with_scores=True)
         vocabulary = self.model.vocabulary
         info = {
             "model": self.name,
