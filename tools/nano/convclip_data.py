@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 from clip_data import Sample, collate, sub_phrases
@@ -17,8 +18,9 @@ from ovseg.datasets.scenes.splits import SPLITS
 class SceneBatches(Dataset):
     """Batch number k as the trainer sees it at step k: images, captions, phrases.
 
-    A batch has one size, and as many pictures as keep its pixels about the same. Zooms have no
-    part in the size, so that things and textures are seen at many scales.
+    A batch has one size, and as many pictures as keep its pixels about the same. Zooms do not
+    depend on the size, and a quarter of the pictures is drawn at half of it and enlarged, so that
+    things and textures are seen at many scales and as sharp or soft as users have them.
 
     Args:
         steps: of the whole run.
@@ -55,9 +57,11 @@ class SceneBatches(Dataset):
     def _sample(self, i: int, size: int, easy: bool) -> Sample:
         rng = np.random.default_rng([SPLITS["train"], i, 1])
         zoom = rng.uniform(1.8, 3.2) if easy else rng.uniform(1.3, 3.2)
-        scene = render(
-            (SPLITS["train"], i), size, zoom=zoom, num_things=(1, 1) if easy else (1, 3)
-        )
+        drawn = size // 2 if rng.random() < 0.25 else size
+        num_things = (1, 1) if easy else (1, 3)
+        scene = render((SPLITS["train"], i), drawn, zoom=zoom, num_things=num_things)
         pixels = scene.image[:, ::-1] if rng.random() < 0.5 else scene.image
+        if drawn != size:
+            pixels = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_LINEAR)
         image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
         return Sample(image, caption(scene, rng), sub_phrases(scene))

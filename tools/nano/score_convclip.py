@@ -12,7 +12,9 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -23,8 +25,24 @@ from ovseg.datasets.scenes.splits import SPLITS
 
 #: Regions that cover less of the picture are not asked about: a hundredth of 4 x 4 cells.
 SMALLEST = 0.01
-#: Side in pixels and zoom: as in training, twice the pixels of it, and twice the field of view.
-VIEWS = {"1x": (128, 2.0), "2x": (256, 2.0), "wide": (256, 1.0)}
+
+
+class View(NamedTuple):
+    """Scenes of a zoom, drawn with ``drawn`` pixels a side and enlarged to ``read`` pixels."""
+
+    drawn: int
+    read: int
+    zoom: float
+
+
+#: The smallest pictures of training, twice their pixels, and twice their field of view: drawn so,
+#: as the benchmark's scenes are, or enlarged from the benchmark's 128 pixels.
+VIEWS = {
+    "1x": View(128, 128, 2.0),
+    "2x": View(256, 256, 2.0),
+    "wide": View(256, 256, 1.0),
+    "wide, enlarged": View(128, 256, 1.0),
+}
 PROMPT = "a photo of a {}."
 
 
@@ -56,8 +74,7 @@ def scores(
     res5: Callable[[torch.Tensor], torch.Tensor],
     embed: Callable[[torch.Tensor], torch.Tensor],
     words: torch.Tensor,
-    size: int,
-    zoom: float,
+    view: View,
     num_scenes: int,
     split: str = "check",
 ) -> dict[str, float]:
@@ -67,8 +84,7 @@ def scores(
         res5: (B, 3, H, W) uint8 to the last map (B, D, h, w).
         embed: (n, D) to (n, E).
         words: (C, E) of the classes.
-        size: side of the scenes in pixels.
-        zoom: of the scenes.
+        view: how they are drawn and read.
         num_scenes: how many.
         split: whose scenes.
 
@@ -80,8 +96,11 @@ def scores(
     right: dict[bool, list[bool]] = {False: [], True: []}
     confusion = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
     for i in range(num_scenes):
-        scene = render((SPLITS[split], i), size, zoom=zoom, num_things=(1, 3))
-        image = torch.from_numpy(scene.image.transpose(2, 0, 1).copy())[None]
+        scene = render((SPLITS[split], i), view.drawn, zoom=view.zoom, num_things=(1, 3))
+        image = scene.image
+        if view.read != view.drawn:
+            image = cv2.resize(image, (view.read, view.read), interpolation=cv2.INTER_LINEAR)
+        image = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
         features = res5(image)[0].float().cpu()
         masks, classes = regions(scene)
         named = F.normalize(embed(pool(features, torch.from_numpy(masks))).float(), dim=-1)
@@ -132,9 +151,9 @@ def main(argv: list[str] | None = None) -> None:
     def embed(vectors: torch.Tensor) -> torch.Tensor:
         return image_tower.embed_pooled(vectors[None])[0]
 
-    for view, (size, zoom) in VIEWS.items():
-        found = scores(res5, embed, words, size, zoom, args.scenes, args.split)
-        print(f"{view:5} {size} px, zoom {zoom}: {json.dumps(found)}", flush=True)
+    for name, view in VIEWS.items():
+        found = scores(res5, embed, words, view, args.scenes, args.split)
+        print(f"{name} {json.dumps(found)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -100,8 +100,8 @@ class ConvTrainer(NanoTrainer):
         with torch.no_grad(), self.model.autocast():
             words = self.model.encode_text([PROMPT.format(name) for name in CLASSES]).cpu()
             found = {
-                view: scores(self.model.res5, self._embed, words, size, zoom, self.args.eval_scenes)
-                for view, (size, zoom) in VIEWS.items()
+                name: scores(self.model.res5, self._embed, words, view, self.args.eval_scenes)
+                for name, view in VIEWS.items()
             }
         self.clip.train()
         return found
@@ -118,13 +118,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=64, help="pictures of the smallest size")
     parser.add_argument(
-        "--sizes", type=int, nargs="+", default=[128], help="sides of the scenes in pixels"
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=[128, 192, 256],
+        help="sides of the scenes in pixels",
     )
     parser.add_argument("--bank", type=int, default=128, help="phrases a batch is compared with")
     parser.add_argument(
         "--thing-share", type=float, default=0.2, help="part of a picture a thing may cover"
     )
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--warmup", type=int, default=200, help="steps")
     parser.add_argument("--seed", type=int, default=0, help="of the first weights")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw scenes")
