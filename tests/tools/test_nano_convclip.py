@@ -157,3 +157,11 @@ def test_scores_of_a_tower_that_knows_and_of_one_that_does_not():
     known = np.mean([(s.semantic < len(CLASSES)).sum() for s in scenes])
     assert sky["pixels"] == pytest.approx(100 * share[0] / known, abs=0.06)
     assert sky["miou_stuff"] == pytest.approx(sky["pixels"] / len(STUFF), abs=0.06)
+
+
+@pytest.mark.parametrize(("name", "things", "stuff"), [("1x", 60, 80), ("2x", 60, 80)])
+def test_the_shipped_weights_name_masks_of_scenes_they_never_saw(name, things, stuff):
+    tower = score_convclip.load(MODEL)
+    found = score_convclip.scores(*tower, score_convclip.VIEWS[name], 24, "val")
+    assert found["mask_things"] > things
+    assert found["mask_stuff"] > stuff

@@ -22,6 +22,10 @@ from torch.nn import functional as F
 from ovseg.datasets.scenes.classes import CLASSES, STUFF
 from ovseg.datasets.scenes.render import Scene, render
 from ovseg.datasets.scenes.splits import SPLITS
+from ovseg.encoders.clip_conv import CLIPConv
+from ovseg.encoders.clip_text import CLIPText
+
+_Map = Callable[[torch.Tensor], torch.Tensor]
 
 #: Regions that cover less of the picture are not asked about: a hundredth of 4 x 4 cells.
 SMALLEST = 0.01
@@ -71,8 +75,8 @@ def pool(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def scores(
-    res5: Callable[[torch.Tensor], torch.Tensor],
-    embed: Callable[[torch.Tensor], torch.Tensor],
+    res5: _Map,
+    embed: _Map,
     words: torch.Tensor,
     view: View,
     num_scenes: int,
@@ -128,20 +132,10 @@ def scores(
     return {name: round(float(value), 1) for name, value in found.items()}
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line: scores of the packaged weights, or of a file, through the public encoders."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="nano-convnext")
-    parser.add_argument("--weights", type=Path, help="instead of the packaged ones")
-    parser.add_argument("--scenes", type=int, default=300)
-    parser.add_argument("--split", default="check", choices=sorted(SPLITS))
-    args = parser.parse_args(argv)
-
-    from ovseg.encoders.clip_conv import CLIPConv
-    from ovseg.encoders.clip_text import CLIPText
-
-    image_tower = CLIPConv(args.model, "ovseg", args.weights)
-    text_tower = CLIPText(args.model, "ovseg", args.weights)
+def load(model: str, weights: Path | None = None) -> tuple[_Map, _Map, torch.Tensor]:
+    """What `scores` needs, from the packaged weights or a file, through the public encoders."""
+    image_tower = CLIPConv(model, "ovseg", weights)
+    text_tower = CLIPText(model, "ovseg", weights)
     words = F.normalize(text_tower.encode([PROMPT.format(name) for name in CLASSES]), dim=-1)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (image_tower.mean, image_tower.std))
 
@@ -151,9 +145,21 @@ def main(argv: list[str] | None = None) -> None:
     def embed(vectors: torch.Tensor) -> torch.Tensor:
         return image_tower.embed_pooled(vectors[None])[0]
 
+    return res5, embed, words
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="nano-convnext")
+    parser.add_argument("--weights", type=Path, help="instead of the packaged ones")
+    parser.add_argument("--scenes", type=int, default=300)
+    parser.add_argument("--split", default="check", choices=("check", "val"))
+    args = parser.parse_args(argv)
+    tower = load(args.model, args.weights)
     for name, view in VIEWS.items():
-        found = scores(res5, embed, words, view, args.scenes, args.split)
-        print(f"{name} {json.dumps(found)}", flush=True)
+        found = scores(*tower, view, args.scenes, args.split)
+        print(f"{name}: {json.dumps(found)}", flush=True)
 
 
 if __name__ == "__main__":
