@@ -19,8 +19,7 @@ from tests.tools.nano import train_convclip as recipe
 
 MODEL = "nano-convnext"
 TINY = (
-    "--batch 6 --sizes 64 128 --workers 0 --warmup 2 --bank 24 --eval-scenes 2 --eval-every 2 "
-    "--steps 4"
+    "--batch 6 --sizes 64 128 --small 0 --workers 0 --warmup 2 --bank 24 --eval-every 2 --steps 4"
 ).split()
 
 
@@ -29,8 +28,8 @@ def finished(tmp_path_factory):
     """A short run of the recipe: its folder and what it printed."""
     folder, printed = tmp_path_factory.mktemp("nano"), io.StringIO()
     options = (
-        "--steps 12 --batch 8 --sizes 64 96 --workers 0 --warmup 2 --eval-every 12 --eval-scenes 1 "
-        "--log-every 4 --bank 48"
+        "--steps 12 --batch 8 --sizes 64 96 --small 0 --workers 0 --warmup 2 --bank 48 "
+        "--eval-every 12 --eval-scenes 1 --log-every 4"
     )
     with contextlib.redirect_stdout(printed):
         recipe.main(["--work-dir", str(folder), *options.split()])
@@ -106,16 +105,18 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, monkeypatch, ca
 
 
 def test_batches_go_through_the_sizes_and_keep_their_pixels():
-    data = convclip_data.SceneBatches(10, 4, (64, 128))
+    data = convclip_data.SceneBatches(10, 4, (64, 128), small=0)
     (small, captions, phrases), (large, *_) = data[0], data[1]
     assert small.shape == (4, 3, 64, 64)
     assert large.shape == (1, 3, 128, 128)
     assert len(captions) == len(phrases) == 4
-    rest = convclip_data.SceneBatches(10, 4, (64, 128), start=1)
+    rest = convclip_data.SceneBatches(10, 4, (64, 128), small=0, start=1)
     assert len(rest) == 9
     assert torch.equal(rest[0][0], large)
     with pytest.raises(IndexError):
         rest[9]
+    half = convclip_data.SceneBatches(10, 4, (64, 128), small=0.5)
+    assert [half.count(step) for step in range(10)] == [4] * 5 + [1, 4, 1, 4, 1]
 
 
 def test_regions_are_the_means_that_the_plan_says():

@@ -26,15 +26,22 @@ class SceneBatches(Dataset):
         steps: of the whole run.
         batch: pictures of the smallest size.
         sizes: sides of the pictures in pixels, used in turn.
+        small: share of the run that sees the smallest size only, while words mean little.
         easy: share of the run spent on pictures with a single large thing.
         start: first batch, when a run is resumed.
     """
 
     def __init__(
-        self, steps: int, batch: int, sizes: Sequence[int], easy: float = 0.2, start: int = 0
+        self,
+        steps: int,
+        batch: int,
+        sizes: Sequence[int],
+        small: float = 0.5,
+        easy: float = 0.2,
+        start: int = 0,
     ) -> None:
         self.steps, self.batch, self.sizes = steps, batch, tuple(sizes)
-        self.easy, self.start = easy, start
+        self.small, self.easy, self.start = small, easy, start
 
     def __len__(self) -> int:
         return self.steps - self.start
@@ -44,6 +51,8 @@ class SceneBatches(Dataset):
         return max(1, round(self.batch * (min(self.sizes) / self._size(step)) ** 2))
 
     def _size(self, step: int) -> int:
+        if step < self.small * self.steps:
+            return min(self.sizes)
         return self.sizes[step % len(self.sizes)]
 
     def __getitem__(self, k: int) -> tuple[torch.Tensor, list[str], list[tuple[str, ...]]]:

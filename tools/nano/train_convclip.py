@@ -42,7 +42,8 @@ class ConvTrainer(NanoTrainer):
 
     def build_data(self, start: int = 0) -> SceneBatches:
         """Batches of the run from a step on."""
-        return SceneBatches(self.args.steps, self.args.batch, self.args.sizes, start=start)
+        args = self.args
+        return SceneBatches(args.steps, args.batch, args.sizes, args.small, start=start)
 
     def build_loader(self) -> DataLoader:
         """Batches from where the run stands to its end."""
@@ -115,7 +116,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_convclip"))
     parser.add_argument("--model", default="nano-convnext", help="a JSON file of ovseg/assets/nano")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--batch", type=int, default=64, help="pictures of the smallest size")
     parser.add_argument(
         "--sizes",
@@ -124,19 +125,22 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=[128, 192, 256],
         help="sides of the scenes in pixels",
     )
-    parser.add_argument("--bank", type=int, default=128, help="phrases a batch is compared with")
+    parser.add_argument(
+        "--small", type=float, default=0.5, help="share of the run at the smallest size only"
+    )
+    parser.add_argument("--bank", type=int, default=96, help="phrases a batch is compared with")
     parser.add_argument(
         "--thing-share", type=float, default=0.2, help="part of a picture a thing may cover"
     )
     parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--warmup", type=int, default=200, help="steps")
+    parser.add_argument("--warmup", type=int, default=100, help="steps")
     parser.add_argument("--seed", type=int, default=0, help="of the first weights")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw scenes")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--amp", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--log-every", type=int, default=50, help="steps")
-    parser.add_argument("--eval-every", type=int, default=250, help="steps; saves as well")
-    parser.add_argument("--eval-scenes", type=int, default=96)
+    parser.add_argument("--eval-every", type=int, default=100, help="steps; saves as well")
+    parser.add_argument("--eval-scenes", type=int, default=48)
     return parser.parse_args(argv)
 
 
