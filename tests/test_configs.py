@@ -33,6 +33,17 @@ def test_every_named_part_is_registered(config):
         assert all(TRANSFORMS.get(step.type) is not None for step in dataset.pipeline)
 
 
+def test_parts_without_weights_can_be_built(config):
+    model = config.model
+    for key in ("attention", "guide", "aggregator", "refiner"):
+        if model.get(key) is not None:
+            part = MODELS.build(model[key])
+            name = getattr(part, "encoder", None)
+            assert name in (None, "clip", *model.get("encoders", {})), key
+    for encoder in model.get("encoders", {}).values():
+        assert MODELS.get(encoder.type) is not None, encoder.type
+
+
 def test_the_protocol_is_named_and_possible(config):
     protocol = Protocol.load(config.model.protocol)
     assert protocol.name != "custom"

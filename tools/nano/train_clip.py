@@ -253,7 +253,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_clip"))
     parser.add_argument("--model", default="nano-vit-8", help="a JSON file of ovseg/assets/nano")
-    parser.add_argument("--steps", type=int, default=1100)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--size", type=int, default=64, help="side of the scenes in pixels")
     parser.add_argument("--bank", type=int, default=128, help="phrases a batch is compared with")
