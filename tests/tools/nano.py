@@ -12,8 +12,12 @@ import clip_data  # noqa: E402
 import clip_loss  # noqa: E402
 import clip_model  # noqa: E402
 import clip_score  # noqa: E402
+import convclip_data  # noqa: E402
+import convclip_model  # noqa: E402
 import make_tokenizer  # noqa: E402
+import score_convclip  # noqa: E402
 import train_clip  # noqa: E402
+import train_convclip  # noqa: E402
 
 __all__ = [
     "NANO",
@@ -21,6 +25,10 @@ __all__ = [
     "clip_loss",
     "clip_model",
     "clip_score",
+    "convclip_data",
+    "convclip_model",
     "make_tokenizer",
+    "score_convclip",
     "train_clip",
+    "train_convclip",
 ]
