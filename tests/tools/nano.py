@@ -12,12 +12,16 @@ import clip_data  # noqa: E402
 import clip_loss  # noqa: E402
 import clip_model  # noqa: E402
 import clip_score  # noqa: E402
+import convclip_data  # noqa: E402
+import convclip_model  # noqa: E402
 import dino_data  # noqa: E402
 import dino_loss  # noqa: E402
 import dino_model  # noqa: E402
 import make_tokenizer  # noqa: E402
+import score_convclip  # noqa: E402
 import score_dino  # noqa: E402
 import train_clip  # noqa: E402
+import train_convclip  # noqa: E402
 import train_dino  # noqa: E402
 
 __all__ = [
@@ -26,11 +30,15 @@ __all__ = [
     "clip_loss",
     "clip_model",
     "clip_score",
+    "convclip_data",
+    "convclip_model",
     "dino_data",
     "dino_loss",
     "dino_model",
     "make_tokenizer",
+    "score_convclip",
     "score_dino",
     "train_clip",
+    "train_convclip",
     "train_dino",
 ]
