@@ -48,7 +48,7 @@ def test_the_loss_falls(finished):
         {k: float(v) for k, v in re.findall(r"(\w+) (-?[\d.]+)", line)}
         for line in (found[0][1], found[-1][1])
     )
-    assert set(first) == {"cls", "koleo", "hidden", "across", "local", "used", "entropy", "alike"}
+    assert set(first) == {"cls", "koleo", "hidden", "across", "local", "used", "entropy", "alike", "rank"}
     patches = ("hidden", "across", "local")
     assert sum(last[k] for k in patches) < sum(first[k] for k in patches) - 0.1
     assert last["used"] > 0.3  # no collapse

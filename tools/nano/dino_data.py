@@ -18,9 +18,10 @@ from ovseg.datasets.scenes.splits import SPLITS
 
 #: Side of the pictures that crops are cut from, in pixels.
 CANVAS = 96
-#: Side, in pixels of the canvas, of the crops that become global and local views.
-GLOBAL_SIDE = (44.0, 80.0)
-LOCAL_SIDE = (20.0, 40.0)
+#: Pixels of the canvas on a side of a crop for each pixel of the view that is made of it: global
+#: and local views show things about as large as the benchmark's windows do.
+GLOBAL_SCALE = (0.8, 1.8)
+LOCAL_SCALE = (0.7, 1.4)
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # From RGB to lightness and two color differences; hue turns in their plane.
@@ -89,10 +90,13 @@ class SceneViews(Dataset):
         size = self.size if i < self.change else self.last_size
         views, boxes = [], []
         for n in range(2 + self.num_locals):
-            side = rng.uniform(*(GLOBAL_SIDE if n < 2 else LOCAL_SIDE))
+            scale = rng.uniform(*(GLOBAL_SCALE if n < 2 else LOCAL_SCALE))
+            side = scale * (size if n < 2 else self.local_size)
+            # A local view lies inside the first one, so that the teacher has seen all of it.
+            side = min(side, CANVAS if n < 2 else boxes[0][3] - boxes[0][2])
             if n < 2:
                 low, high = np.zeros(2), np.full(2, CANVAS - side)
-            else:  # inside the first view, so that the teacher has seen all of it
+            else:
                 x0, x1, y0, y1 = boxes[0]
                 low = np.array([min(x0, x1), y0])
                 high = np.array([max(x0, x1), y1]) - side

@@ -131,7 +131,11 @@ class DinoTrainer:
             student.append(self.student.cls_head(local[:, 0].float()))
             wanted.append(targets.unflatten(0, (-1, 2)).mean(1).repeat_interleave(count, 0))
         terms = {"cls": cross_entropy(torch.cat(student), torch.cat(wanted))}
-        terms["koleo"] = args.koleo * (koleo(said[0::2, 0]) + koleo(said[1::2, 0]))
+        # Spread what the student says over the sphere: class tokens, and patches of which one is
+        # taken from each picture, since those of one picture may well be alike.
+        chosen = [0, *rng.integers(1, said.shape[1], args.koleo_patches)]
+        spread = [koleo(said[view::2, place]) for place in chosen for view in (0, 1)]
+        terms["koleo"] = args.koleo * sum(spread) / len(spread)
 
         # Patches: hidden ones against what the teacher saw there, others against the other view.
         patches = told[:, 1:]
@@ -161,12 +165,16 @@ class DinoTrainer:
 
     @torch.no_grad()
     def _signs(self, tokens: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
-        """What collapse would show in: few prototypes used, all patches alike, soft targets."""
-        x = tokens[:, 1:].flatten(0, 1)[::7]
+        """What collapse shows in: few prototypes used, soft targets, patches alike, a low rank."""
+        x = tokens[:, 1:].flatten(0, 1)[::17]
         x = torch.nn.functional.normalize(x, dim=-1)
         used = targets.argmax(1).unique().numel() / targets.shape[1]
         entropy = -(targets * targets.clamp(min=1e-9).log()).sum(1).mean().item()
-        return {"used": used, "entropy": entropy, "alike": x.mean(0).square().sum().item()}
+        sizes = torch.linalg.svdvals(x - x.mean(0)).clamp(min=1e-9)
+        sizes = sizes / sizes.sum()
+        rank = (-(sizes * sizes.log()).sum()).exp().item()
+        alike = x.mean(0).square().sum().item()
+        return {"used": used, "entropy": entropy, "alike": alike, "rank": rank}
 
     def train_step(self, views: Views) -> dict[str, float]:
         """One update; the values of the terms before it."""
@@ -258,22 +266,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_dino"))
     parser.add_argument("--model", default="nano-dino-4", help="a JSON file of ovseg/assets/nano")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--batch", type=int, default=32, help="pictures")
-    parser.add_argument("--size", type=int, default=48, help="side of global views in pixels")
+    parser.add_argument("--size", type=int, default=40, help="side of global views in pixels")
     parser.add_argument("--last-size", type=int, default=64, help="the same at the end of the run")
-    parser.add_argument("--last-share", type=float, default=0.2, help="how much is the end")
-    parser.add_argument("--local-size", type=int, default=32, help="side of local views")
+    parser.add_argument("--last-share", type=float, default=0.15, help="how much is the end")
+    parser.add_argument("--local-size", type=int, default=24, help="side of local views")
     parser.add_argument("--locals", type=int, default=2, help="local views of a picture")
     parser.add_argument("--prototypes", type=int, default=256, help="of patches")
     parser.add_argument("--cls-prototypes", type=int, default=128, help="of class tokens")
-    parser.add_argument("--temperature", type=float, default=0.05, help="the teacher's")
+    parser.add_argument("--temperature", type=float, default=0.025, help="the teacher's")
     parser.add_argument(
         "--smooth", type=float, default=0.0, help="sharpness of the teacher's look at like patches"
     )
-    parser.add_argument("--koleo", type=float, default=0.05)
-    parser.add_argument("--momentum", type=float, default=0.99, help="the teacher's, at first")
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--koleo", type=float, default=0.1, help="weight of spreading out")
+    parser.add_argument("--koleo-patches", type=int, default=8, help="patches of each view in it")
+    parser.add_argument("--momentum", type=float, default=0.98, help="the teacher's, at first")
+    parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--warmup", type=int, default=100, help="steps")
     parser.add_argument("--seed", type=int, default=0, help="of the first weights and the masks")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw scenes")
