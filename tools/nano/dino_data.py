@@ -92,14 +92,16 @@ class SceneViews(Dataset):
         for n in range(2 + self.num_locals):
             scale = rng.uniform(*(GLOBAL_SCALE if n < 2 else LOCAL_SCALE))
             side = scale * (size if n < 2 else self.local_size)
-            # A local view lies inside the first one, so that the teacher has seen all of it.
             side = min(side, CANVAS if n < 2 else boxes[0][3] - boxes[0][2])
-            if n < 2:
-                low, high = np.zeros(2), np.full(2, CANVAS - side)
-            else:
+            room = CANVAS - side
+            low, high = np.zeros(2), np.full(2, room)
+            if n > 0:
+                # The second view has its center in the first if it can; local views lie within.
+                reach = side / 2 if n == 1 else 0
                 x0, x1, y0, y1 = boxes[0]
-                low = np.array([min(x0, x1), y0])
-                high = np.array([max(x0, x1), y1]) - side
+                corners = np.array([[min(x0, x1), y0], [max(x0, x1), y1]])
+                low = np.clip(corners[0] - reach, 0, room)
+                high = np.clip(corners[1] - side + reach, 0, room)
             x, y = low + rng.random(2) * (high - low)
             mirrored = rng.random() < 0.5
             box = (x + side, x, y, y + side) if mirrored else (x, x + side, y, y + side)

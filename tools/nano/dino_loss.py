@@ -30,8 +30,9 @@ def sinkhorn(logits: torch.Tensor, temperature: float, iterations: int = 3) -> t
 def cross_entropy(
     student: torch.Tensor, teacher: torch.Tensor, temperature: float = 0.1
 ) -> torch.Tensor:
-    """Mean over rows of the cross entropy of logits (n, K) with probabilities (n, K)."""
-    return -(teacher * F.log_softmax(student.float() / temperature, dim=-1)).sum(-1).mean()
+    """Mean over rows of the cross entropy of logits (n, K) with probabilities (n, K); 0 of none."""
+    total = -(teacher * F.log_softmax(student.float() / temperature, dim=-1)).sum()
+    return total / max(len(student), 1)
 
 
 def koleo(x: torch.Tensor) -> torch.Tensor:
