@@ -1,4 +1,4 @@
-# ClearCLIP: patches attend to patches of alike q; no residual and no MLP in the last block. CLIP ViT-L/14.
+# ClearCLIP with CLIP ViT-L/14.
 _base_ = [
     '../_base_/models/clip_vit-l14.py',
     '../_base_/protocols/clearclip-448.py',

@@ -1,4 +1,4 @@
-# NACLIP: patches attend to patches of alike k and to those nearby; no residual, no MLP. CLIP ViT-L/14.
+# NACLIP with CLIP ViT-L/14.
 _base_ = [
     '../_base_/models/clip_vit-l14.py',
     '../_base_/protocols/sclip-336.py',

@@ -1,4 +1,4 @@
-# ProxyCLIP: DINO says which patches belong together, CLIP's values say what they are. OpenCLIP ViT-H/14.
+# ProxyCLIP with OpenCLIP ViT-H/14 and DINO ViT-B/8.
 _base_ = [
     '../_base_/models/clip_vit-h14.py',
     '../_base_/protocols/proxyclip-336.py',

@@ -1,4 +1,4 @@
-# ProxyCLIP: DINO says which patches belong together, CLIP's values say what they are. CLIP ViT-L/14.
+# ProxyCLIP with CLIP ViT-L/14 and DINO ViT-B/8.
 _base_ = [
     '../_base_/models/clip_vit-l14.py',
     '../_base_/protocols/proxyclip-336.py',

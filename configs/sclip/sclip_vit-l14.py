@@ -1,4 +1,4 @@
-# SCLIP: in the last block patches attend to patches of alike q and of alike k. CLIP ViT-L/14.
+# SCLIP with CLIP ViT-L/14.
 _base_ = [
     '../_base_/models/clip_vit-l14.py',
     '../_base_/protocols/sclip-336.py',
