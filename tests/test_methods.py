@@ -104,9 +104,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("model", "benchmark"), PUBLISHED, ids=[f"{m}_{b}" for m, b in PUBLISHED]
-)
+@pytest.mark.parametrize(("model", "benchmark"), PUBLISHED, ids=[f"{m}_{b}" for m, b in PUBLISHED])
 def test_constants_are_the_published_ones(model, benchmark):
     p = Protocol.load(read(model, benchmark).model.protocol)
     found = (p.short_side, p.crop, p.stride, p.logit_scale, p.prob_threshold, p.area_threshold)
@@ -128,6 +126,25 @@ def test_cliptrase_leaves_absent_classes_out(benchmark):
     config = read("cliptrase_vit-b16", benchmark)
     assert config.test_evaluator.absent == "gt"
     assert config.model.protocol.square
+
+
+# what coarse regions must reach to be shown to SAM, and how far above the mean cosines count
+TRIDENT = {
+    "ade20k-150": (0.05, 1.2, True),
+    "cityscapes-19": (0.1, 3.0, True),
+    "coco-object-81": (0.25, 1.2, False),
+    "coco-stuff-171": (0.05, 1.2, False),
+    "pascal-context-59": (0.15, 1.2, False),
+    "voc-20": (0.2, 0.0, False),
+}
+
+
+@pytest.mark.parametrize("benchmark", TRIDENT)
+def test_trident_looks_closer_where_its_authors_do(benchmark):
+    model = read("trident_vit-b16", benchmark).model
+    aggregator = model.aggregator
+    found = (model.refiner.coarse_threshold, aggregator.cos_factor, aggregator.mend_negative)
+    assert found == TRIDENT[benchmark]
 
 
 @pytest.mark.parametrize("benchmark", ["voc-20", "voc-21", "cityscapes-19"])
