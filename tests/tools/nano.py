@@ -13,7 +13,12 @@ import clip_loss  # noqa: E402
 import clip_model  # noqa: E402
 import clip_score  # noqa: E402
 import make_tokenizer  # noqa: E402
+import sam_data  # noqa: E402
+import sam_loss  # noqa: E402
+import sam_model  # noqa: E402
+import score_sam  # noqa: E402
 import train_clip  # noqa: E402
+import train_sam  # noqa: E402
 
 __all__ = [
     "NANO",
@@ -22,5 +27,10 @@ __all__ = [
     "clip_model",
     "clip_score",
     "make_tokenizer",
+    "sam_data",
+    "sam_loss",
+    "sam_model",
+    "score_sam",
     "train_clip",
+    "train_sam",
 ]

@@ -27,9 +27,9 @@ SMALLEST = 0.003
 class Counts:
     """Prompts of a picture by what they show first: a point, a box, or a coarse mask."""
 
-    point: int = 3
+    point: int = 2
     box: int = 2
-    mask: int = 2
+    mask: int = 1
 
     @property
     def total(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import torch
+from segment_anything.modeling import TwoWayTransformer
 
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.encoders.sam import SAM
@@ -24,6 +25,7 @@ class NanoSAM:
             warnings.simplefilter("ignore", RandomWeightsWarning)
             self.encoder = SAM(name, pretrained=None, frozen=False).to(device)
         self.sam = self.encoder.sam
+        _look_at_own_place(self.sam.mask_decoder.transformer)
         self.device, self.amp = device, amp
         self._mean = torch.tensor(self.encoder.mean, device=device).view(3, 1, 1)
         self._std = torch.tensor(self.encoder.std, device=device).view(3, 1, 1)
@@ -83,3 +85,23 @@ class NanoSAM:
         kernels = torch.stack([head(tokens[:, 1 + i]) for i, head in enumerate(heads)], 1)
         logits = (kernels @ pixels.flatten(2)).unflatten(2, pixels.shape[2:])
         return logits, decoder.iou_prediction_head(tokens[:, 0])
+
+
+@torch.no_grad()
+def _look_at_own_place(transformer: TwoWayTransformer, gain: float = 2.0) -> None:
+    """Let queries and keys between prompts and picture begin alike.
+
+    Both hold the encoding of their place, so a prompt's token attends to where the prompt is, and
+    the picture there to that token, from the first step on. With unlike random projections this
+    is what training has to find out first.
+
+    Args:
+        transformer: of the mask decoder.
+        gain: on queries and keys, so that attention has a peak.
+    """
+    attentions = [transformer.final_attn_token_to_image]
+    for layer in transformer.layers:
+        attentions += [layer.cross_attn_token_to_image, layer.cross_attn_image_to_token]
+    for attention in attentions:
+        attention.k_proj.weight *= gain
+        attention.q_proj.weight.copy_(attention.k_proj.weight)

@@ -169,15 +169,15 @@ class SAMTrainer:
     @staticmethod
     def _correct(chosen, guess, kind, places):
         """Put the last answer, and a point where it is wrong, into the prompts."""
-        truth = chosen["masks"]
-        given = F.interpolate(guess, truth.shape[-2:], mode="bilinear", align_corners=False) > 0
+        side = guess.shape[-1]
+        cell = chosen["masks"].shape[-1] // side
+        truth = F.avg_pool2d(chosen["masks"].float(), cell) > 0.5
         # Where nothing is wrong, the point is any of the object's.
-        weight = (given ^ truth).float() + 1e-6 * truth + 1e-12
+        weight = ((guess > 0) ^ truth).float() + 1e-6 * truth + 1e-12
         weight = weight.flatten(0, 1).flatten(1).cpu()
-        pixel = torch.multinomial(weight, 1, generator=places)[:, 0].to(truth.device)
-        label = truth.flatten(0, 1).flatten(1).gather(1, pixel[:, None]).long()
-        side = truth.shape[-1]
-        point = torch.stack([pixel % side, pixel // side], -1).float()[:, None]
+        place = torch.multinomial(weight, 1, generator=places)[:, 0].to(truth.device)
+        label = truth.flatten(0, 1).flatten(1).gather(1, place[:, None]).long()
+        point = torch.stack([place % side, place // side], -1)[:, None] * cell + (cell - 1) / 2
         point, label = (t.unflatten(0, truth.shape[:2]) for t in (point, label))
         earlier = {"point": 1, "box": 0, "mask": chosen["points"].shape[2]}[kind]
         chosen["points"] = torch.cat([chosen["points"][:, :, :earlier], point], 2)
@@ -261,24 +261,21 @@ class SAMTrainer:
 
 
 def _terms(answers: list[tuple]) -> dict[str, torch.Tensor]:
-    """The losses of all answers (logits, quality, truth, whether the several masks count)."""
+    """The losses of all answers (logits, quality, truth, whether the several masks count).
+
+    A pixel of a mask is taught what share of it the object covers, so that enlarged masks have
+    their borders between pixels.
+    """
     single, several, quality = [], [], []
     for logits, belief, truth, ambiguous in answers:
-        size = truth.shape[-2:]
-        # Assignment and IoU on the masks as they come out; the losses on enlarged ones, whose
-        # borders lie between their pixels.
-        small = F.interpolate(truth[:, None], logits.shape[-2:], mode="area")[:, 0]
-        errors = (belief - true_iou(logits, small[:, None])) ** 2
+        truth = F.adaptive_avg_pool2d(truth, logits.shape[-2:])
+        errors = (belief - true_iou(logits, truth[:, None])) ** 2
         quality.append(errors if ambiguous else errors[:, :1])
-        kept = [logits[:, :1]]
+        single.append(mask_loss(logits[:, 0], truth))
         if ambiguous:
-            best = 1 + best_of(logits[:, 1:], small)
-            kept.append(logits[torch.arange(len(logits), device=logits.device), best][:, None])
-        large = F.interpolate(torch.cat(kept, 1), size, mode="bilinear", align_corners=False)
-        losses = mask_loss(large, truth[:, None].expand_as(large))
-        single.append(losses[:, 0])
-        if ambiguous:
-            several.append(losses[:, 1])
+            best = 1 + best_of(logits[:, 1:, ::2, ::2], truth[:, ::2, ::2])
+            best = logits[torch.arange(len(logits), device=logits.device), best]
+            several.append(mask_loss(best, truth))
     return {
         "single": torch.cat(single).mean(),
         "several": torch.cat(several).mean() if several else logits.new_zeros(()),
@@ -301,25 +298,25 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_sam"))
     parser.add_argument("--model", default="nano-sam-8", help="see ovseg/encoders/sam_build.py")
-    parser.add_argument("--steps", type=int, default=1600)
-    parser.add_argument("--batch", type=int, default=24, help="pictures")
+    parser.add_argument("--steps", type=int, default=3600)
+    parser.add_argument("--batch", type=int, default=12, help="pictures")
     parser.add_argument(
         "--prompts",
         type=int,
         nargs=3,
-        default=(3, 2, 2),
+        default=(2, 2, 1),
         metavar=("POINT", "BOX", "MASK"),
         help="prompts of a picture that begin with each",
     )
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--warmup", type=int, default=100, help="steps")
+    parser.add_argument("--lr", type=float, default=1.5e-3)
+    parser.add_argument("--warmup", type=int, default=150, help="steps")
     parser.add_argument("--seed", type=int, default=0, help="of the first weights")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw scenes")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--amp", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--log-every", type=int, default=25, help="steps")
-    parser.add_argument("--eval-every", type=int, default=200, help="steps; saves as well")
-    parser.add_argument("--eval-scenes", type=int, default=24)
+    parser.add_argument("--log-every", type=int, default=20, help="steps")
+    parser.add_argument("--eval-every", type=int, default=100, help="steps; saves as well")
+    parser.add_argument("--eval-scenes", type=int, default=16)
     args = parser.parse_args(argv)
     args.prompts = list(args.prompts)
     return args
