@@ -22,7 +22,7 @@ from ovseg.version import __version__
 
 #: The model of `ovseg.segment` where none is named: real, never the nano one.
 DEFAULT_MODEL = "maskclip_vit-b16"
-_ENCODERS = ("image_encoder", "text_encoder")
+_TOWERS = ("image_encoder", "text_encoder")
 
 
 class Segmenter:
@@ -98,7 +98,7 @@ class Segmenter:
             SegDataSample(metainfo={"ori_shape": i.pixels.shape[:2]}) for i in images
         ]
         data = self.model.data_preprocessor({"inputs": tensors, "data_samples": samples}, False)
-        found = self.model.predict(data["inputs"], data["data_samples"], with_scores=True)
+        found = self.model.predict(**data, with_scores=True)
         vocabulary = self.model.vocabulary
         info = {
             "model": self.name,
@@ -135,12 +135,14 @@ def create_model(
 
     Args:
         name: a name of `list_models`, or the path of a config.
-        pretrained: None or False builds it with random weights (and warns that it did).
+        pretrained: None or False builds every encoder with random weights (and warns that it did),
+            except that ``weights`` still counts for CLIP.
         weights: local file of CLIP weights to use in place of the hub's.
         device: "cpu", "cuda", ...; by default a GPU if there is one.
         precision: "fp32", "bf16" or "fp16" for every encoder; None keeps the config's.
         overrides: anything else to set in the model's config, such as ``templates="none"`` or
-            ``protocol={"short_side": 448}`` (dicts are merged into the config's).
+            ``protocol={"short_side": 448}``. Dicts are merged into the config's; one of another
+            ``type``, such as ``attention={"type": "SCLIPAttention"}``, takes its place.
 
     Raises:
         ConfigError: for an unknown name.
@@ -155,20 +157,10 @@ def create_model(
     config = Config.fromfile(path)
     if "model" not in config:
         raise ConfigError(f"{path} does not describe a model: it has no key 'model'")
-    settings: ConfigDict = config.model
-    for key in _ENCODERS:
-        if key not in settings:
-            continue
-        if not pretrained and weights is None:
-            settings[key].pretrained = None
-            settings[key].weights = None
-        if weights is not None:
-            settings[key].weights = str(weights)
-        if precision is not None:
-            settings[key].precision = precision
-    config.merge_from_dict({"model": {k: v for k, v in overrides.items() if v is not None}})
+    _set_sources(config.model, bool(pretrained), weights, precision)
+    config.merge_from_dict({"model": _overrides(config.model, overrides)})
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if pretrained or weights is not None:
+    if pretrained:
         model = MODELS.build(config.model)
     else:
         # The same random weights at every start, so that runs can be compared and taken up again.
@@ -177,6 +169,35 @@ def create_model(
             model = MODELS.build(config.model)
     model = model.to(chosen)
     return Segmenter(model, path.stem if is_file else str(name))
+
+
+def _set_sources(
+    model: ConfigDict, pretrained: bool, weights: str | Path | None, precision: str | None
+) -> None:
+    """Where the encoders of a model's config take their weights from, and their precision."""
+    towers = [model[key] for key in _TOWERS if key in model]
+    others = list(model.get("encoders", {}).values())
+    for settings in (*towers, *others):
+        if not pretrained:
+            settings.pretrained = settings.weights = None
+        if precision is not None:
+            settings.precision = precision
+    for settings in towers if weights is not None else ():
+        settings.weights = str(weights)
+
+
+def _overrides(config: ConfigDict, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Overrides as MMEngine merges them: a part of another type is not mixed with the old one."""
+    found = {}
+    for key, value in overrides.items():
+        if value is None:
+            continue
+        before = config.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            if value.get("type", before.get("type")) != before.get("type"):
+                value = {**value, "_delete_": True}
+        found[key] = value
+    return found
 
 
 def segment(

@@ -4,7 +4,7 @@ from ovseg.datasets.ade20k import ADE20K150
 from ovseg.datasets.cityscapes import Cityscapes19
 from ovseg.datasets.coco import COCOPanoptic133, COCOStuff171
 from ovseg.datasets.folder import FolderDataset
-from ovseg.datasets.scenes.dataset import RenderScene, ScenesDataset
+from ovseg.datasets.scenes.dataset import RenderScene, ScenesDataset, UnseenScenesDataset
 from ovseg.datasets.transforms import LoadImage, LoadMask
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "LoadMask",
     "RenderScene",
     "ScenesDataset",
+    "UnseenScenesDataset",
 ]

@@ -17,44 +17,66 @@ from ovseg.registry import MODELS
 class AttentionRule(nn.Module):
     """What the patch tokens attend to in the last block.
 
-    A rule overrides `mix`. It holds no weights and keeps no state.
+    A rule overrides `mix`, or `forward` where it needs a guide. It holds no weights and keeps no
+    state.
 
     Args:
         residual: keep the block's residual connection around its attention.
         mlp: keep the block's MLP (with its own residual).
     """
 
+    #: Whether the rule cannot do without the features of a guide.
+    needs_guide = False
+
     def __init__(self, residual: bool = True, mlp: bool = True) -> None:
         super().__init__()
         self.residual, self.mlp = residual, mlp
 
-    def mix(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
-        """Weighted values for every token: all arguments and the result are (B, heads, L, d)."""
+    def mix(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float, state
+    ) -> torch.Tensor:
+        """Weighted values for every token.
+
+        Args:
+            q: queries (B, heads, P + N, d), the P prefix tokens first.
+            k: keys, of the same shape.
+            v: values, of the same shape.
+            scale: factor on products of q and k.
+            state: the tokens they come from, with their ``grid`` and ``num_prefix``.
+
+        Returns:
+            (B, heads, P + N, d).
+        """
         raise NotImplementedError
 
-    def forward(self, block, tokens: torch.Tensor, num_prefix: int) -> torch.Tensor:
+    def forward(
+        self, block, state, guide: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, tuple[int, int]]:
         """Dense features of the patches.
 
         Args:
             block: the last block, taken apart (`ovseg.encoders.LastBlock`).
-            tokens: (B, P + N, D) input of the last block.
-            num_prefix: P, tokens that are not patches and are left out of the result.
+            state: input of the last block (`ovseg.encoders.TokenState`): ``tokens`` (B, P + N, D),
+                their ``grid`` (h, w) and ``num_prefix`` P, the tokens that are not patches and are
+                left out of the result.
+            guide: (B, C, h', w') features of a guide, for rules that use one.
 
         Returns:
-            (B, N, D) features, before the tower's final norm and projection.
+            (B, N', D) features, before the tower's final norm and projection, and their grid.
         """
-        mixed = self.mix(*block.qkv(block.norm1(tokens)), block.scale)
+        tokens = state.tokens
+        mixed = self.mix(*block.qkv(block.norm1(tokens)), block.scale, state)
         read = block.residual_attn(tokens, mixed) if self.residual else block.attn_branch(mixed)
         if self.mlp:
             read = block.residual_mlp(read)
-        return read[:, num_prefix:]
+        return read[:, state.num_prefix :], state.grid
 
 
 @MODELS.register_module()
 class PlainAttention(AttentionRule):
     """CLIP as it is: every token attends where its query points. The baseline."""
 
-    def mix(self, q, k, v, scale):
+    def mix(self, q, k, v, scale, state):
         """Softmax attention over all tokens, the class token included."""
         # One image at a time: torch's kernels choose their blocking by the size of the batch, and
         # with it the last digits, but an image must not depend on what else is in its batch.
@@ -71,6 +93,6 @@ class MaskCLIPAttention(AttentionRule):
     without them are the same rule with ``residual=False, mlp=False``.
     """
 
-    def mix(self, q, k, v, scale):
+    def mix(self, q, k, v, scale, state):
         """The values."""
         return v

@@ -33,6 +33,40 @@ class Labels:
     scores: torch.Tensor | None
 
 
+@dataclass(frozen=True)
+class Naming:
+    """How the logits of queries become one class per pixel; see `decode`.
+
+    Attributes:
+        query_to_class: (Q,) int64.
+        num_classes: C.
+        scale: logit scale (inverse temperature).
+        background: index of the background class; needed for the thresholds.
+        prob_threshold, area_threshold: rules that give pixels to the background, or strike out
+            small classes.
+    """
+
+    query_to_class: torch.Tensor
+    num_classes: int
+    scale: float
+    background: int | None = None
+    prob_threshold: float = 0.0
+    area_threshold: float = 0.0
+
+    def decode(self, logits: LogitMap, with_scores: bool = False) -> Labels:
+        """Labels of a map of logits, at its size."""
+        return decode(
+            logits,
+            self.query_to_class,
+            self.num_classes,
+            scale=self.scale,
+            background=self.background,
+            prob_threshold=self.prob_threshold,
+            area_threshold=self.area_threshold,
+            with_scores=with_scores,
+        )
+
+
 def decode(
     logits: LogitMap,
     query_to_class: torch.Tensor,

@@ -55,12 +55,16 @@ class ImagePreprocessor(BaseDataPreprocessor):
 
         ``img_shape`` of the data samples becomes the new size; ``ori_shape`` is set where it is
         missing.
+
+        Returns:
+            ``inputs`` resized, ``data_samples``, and ``originals``: the images as they came.
         """
         images = data["inputs"]
         samples = data.get("data_samples")
         resized = [self.resize(image).to(self.device) for image in images]
+        originals = [image.to(self.device) for image in images]
         for before, after, sample in zip(images, resized, samples or [], strict=False):
             sample.set_metainfo({"img_shape": tuple(after.shape[-2:])})
             if "ori_shape" not in sample.metainfo:
                 sample.set_metainfo({"ori_shape": tuple(before.shape[-2:])})
-        return {"inputs": resized, "data_samples": samples}
+        return {"inputs": resized, "data_samples": samples, "originals": originals}

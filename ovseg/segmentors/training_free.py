@@ -1,10 +1,12 @@
 """Every training-free method: a frozen CLIP read densely, as five steps of which each is a setting.
 
 1. cut    `protocol`: the whole image, or overlapping windows
-2. read   `attention`: how the last block makes dense features
-3. join   windows are averaged as logits
+2. read   `attention`: how the last block makes dense features; `guide`: another encoder's view of
+          what belongs together, for rules that ask for one
+3. join   `splice`: windows are averaged as logits, or joined as features before they are named;
+          `aggregator`: features of patches that belong together are averaged
 4. name   cosine with the words, the largest of a class's words, thresholds for the background
-5. refine none yet beyond these
+5. refine `refiner`: better labels from logits and pixels
 """
 
 from __future__ import annotations
@@ -15,9 +17,18 @@ import torch
 from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from torch import nn
 from torch.nn import functional as F
 
-from ovseg.dense import Resized, Window, WindowLogits, decode
+from ovseg.dense import (
+    Naming,
+    Picture,
+    Resized,
+    Window,
+    WindowBatch,
+    WindowLogits,
+    splice,
+)
 from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
 from ovseg.segmentors.preprocessor import ImagePreprocessor
@@ -33,6 +44,14 @@ class TrainingFreeSegmentor(BaseModel):
         image_encoder: config of a CLIP image tower.
         text_encoder: config of its text tower.
         attention: config of the attention rule of the last block.
+        encoders: configs of other frozen models, by the names that guide, aggregator and refiner
+            ask for them ("clip" is the image tower itself). Each is built once.
+        guide: config of the `Guide` of the attention rule.
+        splice: join the features of windows to one map of the picture before anything is named
+            ("splice, then segment"); otherwise their logits are averaged.
+        aggregator: config of the `Aggregator`; it works on the spliced map where there is one,
+            else on every window.
+        refiner: config of the `Refiner`.
         protocol: the numbers of the evaluation, see `Protocol`.
         vocabulary: anything `Vocabulary.load` takes; may be left out and given later by
             `set_vocabulary`.
@@ -47,6 +66,11 @@ class TrainingFreeSegmentor(BaseModel):
         image_encoder: dict,
         text_encoder: dict,
         attention: dict,
+        encoders: dict[str, dict] | None = None,
+        guide: dict | None = None,
+        splice: bool = False,
+        aggregator: dict | None = None,
+        refiner: dict | None = None,
         protocol: Protocol | dict | None = None,
         vocabulary: Any = None,
         background: Any = None,
@@ -63,13 +87,42 @@ class TrainingFreeSegmentor(BaseModel):
         self.protocol = self_protocol
         self.image_encoder = MODELS.build(image_encoder)
         self.text_encoder = MODELS.build(text_encoder)
+        self.encoders = nn.ModuleDict(
+            {name: MODELS.build(encoder) for name, encoder in (encoders or {}).items()}
+        )
         self.attention = MODELS.build(attention)
+        self.guide = None if guide is None else MODELS.build(guide)
+        self.splice = splice
+        self.aggregator = None if aggregator is None else MODELS.build(aggregator)
+        self.refiner = None if refiner is None else MODELS.build(refiner)
+        self._check_parts()
         self.classifier = TextClassifier(self.text_encoder, templates, cache=text_cache)
         self.window_batch = window_batch
         self.vocabulary: Vocabulary | None = None
         self._wanted = (vocabulary, background)
         self.register_buffer("text", torch.empty(0), persistent=False)
         self.register_buffer("query_to_class", torch.empty(0, dtype=torch.long), persistent=False)
+
+    def _check_parts(self) -> None:
+        if self.attention.needs_guide and self.guide is None:
+            raise ConfigError(
+                f"{type(self.attention).__name__} needs a guide: set `guide`, for example "
+                "dict(type='DINOGuide', encoder='dino'), and name its encoder in `encoders`"
+            )
+        for part in (self.guide, self.aggregator, self.refiner):
+            name = getattr(part, "encoder", None)
+            if name is not None and name != "clip" and name not in self.encoders:
+                known = ", ".join(["clip", *self.encoders])
+                raise ConfigError(
+                    f"{type(part).__name__} asks for the encoder {name!r}, which is not among "
+                    f"{known}: add it to `encoders`"
+                )
+
+    def encoder_of(self, part: nn.Module) -> nn.Module | None:
+        """The frozen model that a guide, aggregator or refiner asks for by name."""
+        if part.encoder is None:
+            return None
+        return self.image_encoder if part.encoder == "clip" else self.encoders[part.encoder]
 
     # -- words ---------------------------------------------------------------------------------
 
@@ -114,29 +167,36 @@ class TrainingFreeSegmentor(BaseModel):
     def fingerprints(self) -> dict[str, str]:
         """Which weights this model runs on, for records."""
         parts = {"image_encoder": self.image_encoder, "text_encoder": self.text_encoder}
+        parts.update(self.encoders.items())
         return {name: part.fingerprint for name, part in parts.items()}
 
     # -- steps 1 to 4 --------------------------------------------------------------------------
 
     def forward(
-        self, inputs: list[torch.Tensor], data_samples: list | None = None, mode: str = "predict"
+        self,
+        inputs: list[torch.Tensor],
+        data_samples: list | None = None,
+        originals: list[torch.Tensor] | None = None,
+        mode: str = "predict",
     ):
         """MMEngine's entry; only ``mode="predict"`` has a meaning, since nothing is trained.
 
         Args:
             inputs: list of (3, H, W) uint8 RGB images, of any sizes.
             data_samples: one per image; ``ori_shape`` says at which size labels are wanted.
+            originals: the images as they were before the protocol's resizing, if any.
             mode: must be "predict".
         """
         if mode != "predict":
             raise ConfigError(f"{type(self).__name__} trains nothing; mode {mode!r} is not for it")
-        return self.predict(inputs, data_samples)
+        return self.predict(inputs, data_samples, originals)
 
     @torch.no_grad()
     def predict(
         self,
         inputs: list[torch.Tensor],
         data_samples: list[SegDataSample] | None = None,
+        originals: list[torch.Tensor] | None = None,
         with_scores: bool = False,
     ) -> list[SegDataSample]:
         """Segment images.
@@ -145,32 +205,46 @@ class TrainingFreeSegmentor(BaseModel):
             inputs: list of (3, H, W) uint8 RGB images, of any sizes.
             data_samples: one per image with ``ori_shape`` in its metainfo; by default labels are
                 given at the size of the inputs.
+            originals: the images as they were before the protocol's resizing; by default the
+                inputs.
             with_scores: also compute the mean probability of each class.
 
         Returns:
             The data samples with ``pred_sem_seg`` (1, H, W) int32 at the original size, and
             ``areas`` and ``scores`` (C,) in their metainfo.
         """
-        vocabulary = self.require_vocabulary()
+        naming = self.naming()
         if data_samples is None:
             data_samples = [SegDataSample(metainfo={"ori_shape": i.shape[-2:]}) for i in inputs]
-        for sample, image, (windows, features) in zip(
-            data_samples, inputs, self.read(inputs), strict=True
+        pictures = [
+            Picture(image, original)
+            for image, original in zip(inputs, originals or inputs, strict=True)
+        ]
+        for sample, picture, (windows, features) in zip(
+            data_samples, pictures, self.join(pictures), strict=True
         ):
-            stitched = WindowLogits(windows, features, self.text, tuple(image.shape[-2:]))
-            found = decode(
-                Resized(stitched, tuple(sample.metainfo["ori_shape"][:2])),
-                self.query_to_class,
-                len(vocabulary),
-                scale=self.scale,
-                background=vocabulary.background,
-                prob_threshold=self.protocol.prob_threshold,
-                area_threshold=self.protocol.area_threshold,
-                with_scores=with_scores,
-            )
+            logits = WindowLogits(windows, features, self.text, picture.size)
+            size = tuple(sample.metainfo["ori_shape"][:2])
+            if self.refiner is None:
+                found = naming.decode(Resized(logits, size), with_scores)
+            else:
+                encoder = self.encoder_of(self.refiner)
+                found = self.refiner(logits, picture, naming, size, encoder, with_scores)
             sample.set_data({"pred_sem_seg": PixelData(data=found.labels[None])})
             sample.set_metainfo({"areas": found.areas, "scores": found.scores})
         return data_samples
+
+    def naming(self) -> Naming:
+        """Step 4 for the vocabulary and protocol in use."""
+        vocabulary = self.require_vocabulary()
+        return Naming(
+            self.query_to_class,
+            len(vocabulary),
+            self.scale,
+            vocabulary.background,
+            self.protocol.prob_threshold,
+            self.protocol.area_threshold,
+        )
 
     @property
     def scale(self) -> float:
@@ -178,15 +252,31 @@ class TrainingFreeSegmentor(BaseModel):
         fixed = self.protocol.logit_scale
         return self.text_encoder.logit_scale if fixed is None else fixed
 
-    def read(self, images: list[torch.Tensor]) -> list[tuple[list[Window], list[torch.Tensor]]]:
-        """Steps 1 and 2: for each image its windows, and each window's (h, w, E) unit features.
+    def join(self, pictures: list[Picture]) -> list[tuple[list[Window], list[torch.Tensor]]]:
+        """Steps 1 to 3: for each picture its windows, and each window's (h, w, E) unit features.
 
-        Windows of one shape go through the encoder together, whichever image they come from.
+        Where features are spliced, the one window is the picture.
+        """
+        read = self.read(pictures)
+        if not self.splice:
+            return [(w, [F.normalize(f, dim=-1) for f in features]) for w, features in read]
+        joined = []
+        for picture, (windows, features) in zip(pictures, read, strict=True):
+            whole, spliced = splice(windows, features, picture.size, self.image_encoder.patch_size)
+            if self.aggregator is not None:
+                batch = WindowBatch([picture], [whole])
+                (spliced,) = self.aggregator(spliced[None], batch, self.encoder_of(self.aggregator))
+            joined.append(([whole], [F.normalize(spliced, dim=-1)]))
+        return joined
+
+    def read(self, pictures: list[Picture]) -> list[tuple[list[Window], list[torch.Tensor]]]:
+        """Steps 1 and 2: for each picture its windows, and each window's (h, w, E) features.
+
+        Windows of one shape go through the encoder together, whichever picture they come from.
+        Windows that are not spliced are aggregated here as well.
         """
         patch = self.image_encoder.patch_size
-        normalized = [self._normalize(image) for image in images]
-        cut = self.protocol.cut
-        cuts = [cut(*image.shape[-2:], patch) for image in images]
+        cuts = [self.protocol.cut(*picture.size, patch) for picture in pictures]
         features: list[list[torch.Tensor | None]] = [[None] * len(windows) for windows in cuts]
         by_shape: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for i, windows in enumerate(cuts):
@@ -195,20 +285,33 @@ class TrainingFreeSegmentor(BaseModel):
         for places in by_shape.values():
             for start in range(0, len(places), self.window_batch):
                 chunk = places[start : start + self.window_batch]
-                pixels = torch.stack([cuts[i][j].cut(normalized[i]) for i, j in chunk])
-                for (i, j), dense in zip(chunk, self.dense_features(pixels), strict=True):
+                batch = WindowBatch([pictures[i] for i, _ in chunk], [cuts[i][j] for i, j in chunk])
+                for (i, j), dense in zip(chunk, self.read_batch(batch), strict=True):
                     features[i][j] = dense
         return list(zip(cuts, features, strict=True))
 
-    def dense_features(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Step 2 for equal windows: (B, 3, H, W) normalized pixels to (B, h, w, E) unit rows."""
-        encoder = self.image_encoder
-        state = encoder.tokens(pixels)
-        tokens = self.attention(encoder.last_block, state.tokens, state.num_prefix)
-        features = F.normalize(encoder.project(tokens).float(), dim=-1)
-        return features.unflatten(1, state.grid)
+    def read_batch(self, batch: WindowBatch) -> torch.Tensor:
+        """Step 2, and step 3 where windows are not spliced, for equal windows: (B, h, w, E)."""
+        guide = None
+        if self.guide is not None:
+            guide = self.guide(batch, self.encoder_of(self.guide))
+        features = self.dense_features(batch.pixels(self.image_encoder), guide)
+        if self.aggregator is not None and not self.splice:
+            features = self.aggregator(features, batch, self.encoder_of(self.aggregator))
+        return features
 
-    def _normalize(self, image: torch.Tensor) -> torch.Tensor:
-        mean = torch.tensor(self.image_encoder.mean, device=image.device).view(3, 1, 1)
-        std = torch.tensor(self.image_encoder.std, device=image.device).view(3, 1, 1)
-        return (image.float() / 255 - mean) / std
+    def dense_features(
+        self, pixels: torch.Tensor, guide: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Step 2 on tensors.
+
+        Args:
+            pixels: (B, 3, H, W) normalized.
+            guide: (B, C, h', w') features of a guide.
+
+        Returns:
+            (B, h, w, E) features as the tower projects them, not yet of unit length.
+        """
+        encoder = self.image_encoder
+        tokens, grid = self.attention(encoder.last_block, encoder.tokens(pixels), guide)
+        return encoder.project(tokens).float().unflatten(1, grid)

@@ -23,6 +23,7 @@ LISTS = (
     "pascal-context-60",
     "pascal-context-459",
     "scenes",
+    "scenes-unseen",
     "voc-20",
     "voc-21",
 )

@@ -5,9 +5,11 @@ import io
 import numpy as np
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from PIL import Image
 
 import ovseg
+from ovseg.apis.segmenter import _set_sources
 from ovseg.errors import ConfigError, ImageError, VocabularyError, WeightsNotFoundError
 from tests.tiny import build_segmentor, segmentor_config
 
@@ -144,3 +146,32 @@ def test_segment_never_falls_back_to_nano(monkeypatch):
     with pytest.raises(WeightsNotFoundError):
         ovseg.segment(picture(), ["cat"])
     assert asked == ["maskclip_vit-b16"]
+
+
+@pytest.mark.parametrize(
+    ("attention", "residual"),
+    [
+        ({"type": "PlainAttention"}, True),  # another rule: nothing of the old one is left
+        ({"residual": True}, True),
+        ({"type": "MaskCLIPAttention"}, False),  # the same rule: its settings stay
+        ({"type": "MaskCLIPAttention", "residual": True}, True),
+    ],
+)
+def test_an_override_of_another_type_takes_the_place_of_the_old_one(attention, residual):
+    model = ovseg.create_model("maskclip_nano", attention=attention)
+    rule = model.model.attention
+    assert type(rule).__name__ == attention.get("type", "MaskCLIPAttention")
+    assert rule.residual is residual
+
+
+def test_precision_and_random_weights_reach_every_encoder():
+    dino = {
+        "type": "DINO", "model": "vit_tiny_patch16_224", "pretrained": "dino",
+        "overrides": {"embed_dim": 16, "depth": 1, "num_heads": 1, "img_size": 32},
+    }  # fmt: skip
+    config = ConfigDict(image_encoder={}, text_encoder={}, encoders={"dino": dino})
+    _set_sources(config, False, "clip.safetensors", "bf16")
+    assert config.encoders.dino.pretrained is None
+    assert {s.precision for s in (config.image_encoder, config.encoders.dino)} == {"bf16"}
+    assert config.text_encoder.weights == "clip.safetensors"
+    assert config.encoders.dino.weights is None

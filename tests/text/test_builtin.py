@@ -16,7 +16,8 @@ def test_every_list_is_whole(name):
     vocabulary = Vocabulary.load(name)
     assert vocabulary.name == name
     number = name.partition("/")[0].rpartition("-")[2]
-    assert len(vocabulary) == (int(number) if name != "scenes" else 28)
+    scenes = {"scenes": 28, "scenes-unseen": 52}
+    assert len(vocabulary) == (scenes[name] if name in scenes else int(number))
     assert all(word == " ".join(word.split()) != "" for word in vocabulary.queries)
     if vocabulary.is_thing is not None:
         assert len(vocabulary.is_thing) == len(vocabulary)

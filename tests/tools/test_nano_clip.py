@@ -10,8 +10,12 @@ import open_clip
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.nn import functional as F
 
+from ovseg.datasets.scenes.classes import VOID
 from ovseg.datasets.scenes.render import render
+from ovseg.dense import MaskCLIPAttention, PlainAttention
+from ovseg.encoders import CLIPViT
 from tests.tools.nano import NANO, clip_model, clip_score, train_clip
 
 TINY = (
@@ -69,7 +73,7 @@ def test_the_record_says_how_they_were_made(finished):
     assert {"seconds", "hardware", "versions"} <= set(record)
     scores = record["held_out_close_ups_miou"]
     assert set(scores) == {
-        path + part for path in ("plain", "value", "whole") for part in ("", "_stuff", "_things")
+        reading + part for reading in clip_score.READINGS for part in ("", "_stuff", "_things")
     }
     assert json.dumps(scores) in output
     assert str(folder) not in json.dumps(record)
@@ -84,13 +88,22 @@ def test_the_paths_agree_with_open_clip(finished):
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (clip_model.MEAN, clip_model.STD))
     texts = ["a cat", "two orange butterflies on snow in front of a sunset"]
     with torch.no_grad():
-        cls, (value, whole), plain = model.encode_image(images)
+        cls, patches = model.encode_image(images, ["plain", "value", "q", "k", "v"])
         theirs = model.clip.encode_image((images / 255 - mean) / std, normalize=True)
         torch.testing.assert_close(cls, theirs)
         words = model.clip.encode_text(model.tokenizer(texts), normalize=True)
         torch.testing.assert_close(model.encode_text(texts), words)
-    assert value.shape == whole.shape == plain.shape == (2, 64, 192)
-    assert not torch.allclose(value, whole, atol=1e-3)
+    # The segmentor reads the same weights in the same ways.
+    encoder = CLIPViT("nano-vit-8", None, folder / "nano-vit-8.safetensors")
+    state = encoder.tokens((images / 255 - mean) / std)
+    bare = {"residual": False, "mlp": False}
+    rules = {"plain": PlainAttention(), "value": MaskCLIPAttention(**bare)}
+    for reading, rule in rules.items():
+        tokens, _ = rule(encoder.last_block, state)
+        expected = F.normalize(encoder.project(tokens), dim=-1)
+        torch.testing.assert_close(patches[reading], expected, atol=2e-4, rtol=1e-3)
+    assert all(p.shape == (2, 64, 192) for p in patches.values())
+    assert not torch.allclose(patches["q"], patches["k"], atol=1e-3)
 
 
 def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, monkeypatch, capsys):
@@ -131,13 +144,13 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, monkeypatch, ca
 def test_scores_of_a_model_that_says_one_class_everywhere(monkeypatch):
     model = clip_model.NanoCLIP("nano-vit-8", torch.device("cpu"), amp=False)
     classes = torch.eye(28, 192)
-    sky = classes[:1].expand(2, 64, 192)
+    readings = {reading: classes[:1].expand(2, 64, 192) for reading in clip_score.READINGS}
     monkeypatch.setattr(model, "encode_text", lambda texts: classes[: len(texts)])
-    monkeypatch.setattr(model, "encode_image", lambda images: (None, (sky, sky), sky))
+    monkeypatch.setattr(model, "encode_image", lambda images, wanted: (None, readings))
     scores = clip_score.close_up_scores(model, 64, 2)
     truth = [render((2, i), 64, zoom=2.0, num_things=(1, 3)).semantic for i in range(2)]
-    share = 100 * sum((t == 0).sum() for t in truth) / sum(t.size for t in truth)
+    share = 100 * sum((t == 0).sum() for t in truth) / sum((t != VOID).sum() for t in truth)
     assert scores["value"] == scores["plain"] == pytest.approx(share / 28, abs=0.06)
-    assert scores["whole_stuff"] == pytest.approx(share / 12, abs=0.06)
-    assert scores["whole_things"] == 0
+    assert scores["q_stuff"] == pytest.approx(share / 12, abs=0.06)
+    assert scores["k_things"] == 0
     assert model.clip.training

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -47,17 +48,21 @@ class NanoCLIP:
         return unit(x @ clip.text_projection)
 
     def encode_image(
-        self, images: torch.Tensor
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
-        """The image tower, and MaskCLIP's reading of its last block.
+        self, images: torch.Tensor, readings: Sequence[str]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The image tower, and ways to read the patches of its last block.
+
+        All but ``plain`` leave out the block's residual and MLP. All rows are of unit length, and
+        go through the tower's own norm and projection.
 
         Args:
             images: (B, 3, H, W) uint8 RGB.
+            readings: ``plain``: patch tokens as they are; ``value``: each patch its own value
+                (MaskCLIP); ``q``, ``k`` or ``v``: values averaged over the patches that are alike
+                by their queries, keys or values (self-correlation).
 
         Returns:
-            Unit rows, all through the tower's own norm and projection: the class token (B, E);
-            patches (B, N, E) as the last block's projected values alone, and as these with the
-            block's residual and MLP; plain patch tokens (B, N, E).
+            Class token (B, E), and for each reading its patches (B, N, E).
         """
         visual = self.clip.visual
         x = (images.to(self.device).float() / 255 - self._column(MEAN)) / self._column(STD)
@@ -67,18 +72,28 @@ class NanoCLIP:
         *blocks, last = visual.transformer.resblocks
         for block in blocks:
             x = block(x)
-        tokens = last(x)
-        width = x.shape[-1]
-        weight, bias = last.attn.in_proj_weight[-width:], last.attn.in_proj_bias[-width:]
-        value = last.attn.out_proj(F.linear(last.ln_1(x[:, 1:]), weight, bias))
-        whole = x[:, 1:] + value
-        whole = whole + last.mlp(last.ln_2(whole))
+        tokens = self._project(last(x))
+        return tokens[:, 0], {
+            reading: tokens[:, 1:] if reading == "plain" else self._read(last, x, reading)
+            for reading in readings
+        }
 
-        def project(t):
-            return unit(visual.ln_post(t) @ visual.proj)
+    def _read(self, block: torch.nn.Module, x: torch.Tensor, reading: str) -> torch.Tensor:
+        """Patches of the last block without its residual and MLP, see `encode_image`."""
+        attention = block.attn
+        joint = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)
+        q, k, v = (
+            part.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
+            for part in joint.chunk(3, -1)
+        )
+        mixed = v
+        if reading != "value":
+            alike = {"q": q, "k": k, "v": v}[reading]
+            mixed = F.scaled_dot_product_attention(alike, alike, v)
+        return self._project(attention.out_proj(mixed.transpose(1, 2).flatten(2)[:, 1:]))
 
-        tokens = project(tokens)
-        return tokens[:, 0], (project(value), project(whole)), tokens[:, 1:]
+    def _project(self, tokens: torch.Tensor) -> torch.Tensor:
+        return unit(self.clip.visual.ln_post(tokens) @ self.clip.visual.proj)
 
     def _column(self, values: tuple[float, ...]) -> torch.Tensor:
         return torch.tensor(values, device=self.device).view(3, 1, 1)

@@ -7,9 +7,11 @@ import torch
 from clip_model import NanoCLIP
 from torch.nn import functional as F
 
-from ovseg.datasets.scenes.classes import CLASSES, STUFF
+from ovseg.datasets.scenes.classes import CLASSES, STUFF, VOID
 from ovseg.datasets.scenes.render import render
 from ovseg.datasets.scenes.splits import SPLITS
+
+READINGS = ("plain", "value", "q", "k")
 
 
 @torch.no_grad()
@@ -25,8 +27,8 @@ def close_up_scores(model: NanoCLIP, size: int, num_scenes: int) -> dict[str, fl
         num_scenes: how many.
 
     Returns:
-        ``plain``, ``value`` and ``whole`` (see `NanoCLIP.encode_image`), each also with ``_stuff``
-        and ``_things``.
+        For each of `READINGS` (see `NanoCLIP.encode_image`), each also with ``_stuff`` and
+        ``_things``.
     """
     model.clip.eval()
     words = model.encode_text([f"a photo of a {name}." for name in CLASSES])
@@ -35,11 +37,11 @@ def close_up_scores(model: NanoCLIP, size: int, num_scenes: int) -> dict[str, fl
     ]
     images = torch.stack([torch.from_numpy(s.image.transpose(2, 0, 1).copy()) for s in scenes])
     with model.autocast():
-        _, (value, whole), plain = model.encode_image(images)
+        _, readings = model.encode_image(images, READINGS)
     model.clip.train()
     truth = np.stack([s.semantic for s in scenes])
     scores = {}
-    for name, patches in (("plain", plain), ("value", value), ("whole", whole)):
+    for name, patches in readings.items():
         side = int(patches.shape[1] ** 0.5)
         logits = (patches @ words.T).transpose(1, 2).reshape(num_scenes, -1, side, side)
         logits = F.interpolate(logits, truth.shape[1:], mode="bilinear")
@@ -51,7 +53,8 @@ def close_up_scores(model: NanoCLIP, size: int, num_scenes: int) -> dict[str, fl
 
 
 def _iou(guess: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Percent for each class; 0 for a class that is nowhere."""
+    """Percent for each class, void pixels apart; 0 for a class that is nowhere."""
+    guess, truth = guess[truth != VOID], truth[truth != VOID]
     both = [np.sum((guess == c) & (truth == c)) for c in range(len(CLASSES))]
     either = [np.sum((guess == c) | (truth == c)) for c in range(len(CLASSES))]
     return 100 * np.array(both) / np.maximum(either, 1)

@@ -122,8 +122,11 @@ class NanoTrainer:
         is_thing = torch.tensor([p in THINGS for p in bank], device=self.args.device)[named]
         share = shares(true[:, named], is_thing, self.args.thing_share)
         prompts = [_TEMPLATES[rng.integers(len(_TEMPLATES))].format(p) for p in bank]
+        # Patches are taught as self-correlation reads them, by whichever of q, k and v: so each of
+        # the three learns which patches are alike, and values learn to be worth averaging.
+        alike = "qkv"[int(rng.integers(3))]
         with self.model.autocast():
-            cls, (values, _), _ = self.model.encode_image(images)
+            cls, patches = self.model.encode_image(images, [alike])
             words = self.model.encode_text(prompts + captions)
         sentences, words = words[len(bank) :], words[: len(bank)]
         # Patches are shared out softly at first, while words mean little, and then ever more
@@ -137,9 +140,9 @@ class NanoTrainer:
             "phrase": multi_positive(scale * cls @ words.T, true),
         }
         terms["pooled"] = multi_positive(
-            dense_scale * pooled_similarity(values, words, sharpness=20.0), true
+            dense_scale * pooled_similarity(patches[alike], words, sharpness=20.0), true
         )
-        terms["explained"] = explained(values, words[named], share, dense_scale, sharpness)
+        terms["explained"] = explained(patches[alike], words[named], share, dense_scale, sharpness)
         return terms
 
     def train_step(

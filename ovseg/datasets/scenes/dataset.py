@@ -13,11 +13,17 @@ from mmseg.datasets import BaseSegDataset
 
 from ovseg.datasets.scenes.caption import caption
 from ovseg.datasets.scenes.classes import CLASSES, PALETTE, STUFF, VOID
+from ovseg.datasets.scenes.held_out import (
+    COMBINATIONS,
+    HELD_OUT,
+    UNSEEN_CLASSES,
+    unseen_palette,
+)
 from ovseg.datasets.scenes.render import render
-from ovseg.datasets.scenes.splits import split_name, split_number
+from ovseg.datasets.scenes.splits import SPLITS, split_name, split_number
 from ovseg.errors import DatasetError
 
-__all__ = ["RenderScene", "ScenesDataset"]
+__all__ = ["RenderScene", "ScenesDataset", "UnseenScenesDataset"]
 
 
 @DATASETS.register_module()
@@ -34,7 +40,8 @@ class ScenesDataset(BaseSegDataset):
         size: side, or (H, W), in pixels.
         zoom: how large things and textures are, see `render`.
         num_things: least and greatest number of things of a scene.
-        exclude: (color, pattern, thing) triples that are never drawn.
+        exclude: (color, pattern, thing) triples that are never drawn; by default those held out
+            for `UnseenScenesDataset`.
         pipeline: transforms; the first is usually `RenderScene`.
         test_mode: as in mmseg.
 
@@ -54,6 +61,9 @@ class ScenesDataset(BaseSegDataset):
         ),
     )
 
+    #: Which things there are, see `render`.
+    WORLD: ClassVar[str] = "seen"
+
     def __init__(
         self,
         split: str | int = "val",
@@ -61,17 +71,23 @@ class ScenesDataset(BaseSegDataset):
         size: int | Sequence[int] = 256,
         zoom: float = 1.0,
         num_things: Sequence[int] = (1, 4),
-        exclude: Sequence[Sequence[str]] = (),
+        exclude: Sequence[Sequence[str]] | None = None,
         pipeline: Sequence[dict | Callable] = (),
         test_mode: bool = True,
     ) -> None:
         self.split, self.length = split_number(split), length
+        if (self.split == SPLITS["unseen"]) != (self.WORLD == "unseen"):
+            raise DatasetError(
+                f"{type(self).__name__}: the split 'unseen' is that of UnseenScenesDataset, and "
+                "the only one it has"
+            )
         self.prefix = f"scenes-{split_name(split)}"
         self.scene: dict[str, Any] = dict(
             size=size if isinstance(size, int) else tuple(size),
             zoom=zoom,
             num_things=tuple(num_things),
-            exclude=frozenset(map(tuple, exclude)),
+            exclude=HELD_OUT if exclude is None else frozenset(map(tuple, exclude)),
+            world=self.WORLD,
         )
         _check(length, **self.scene)
         super().__init__(
@@ -95,7 +111,36 @@ class ScenesDataset(BaseSegDataset):
         ]
 
 
-def _check(length, size, zoom, num_things, exclude) -> None:
+@DATASETS.register_module()
+class UnseenScenesDataset(ScenesDataset):
+    """Scenes of what no picture, caption or mask of any training run of the nano models showed.
+
+    Its classes are the stuff as ever, known things in combinations of color and pattern that were
+    held out (``striped red cat``), and things that are new altogether (``rocket``); scores are
+    given for each group.
+
+    Args:
+        length, size, zoom, num_things, pipeline, test_mode: as in `ScenesDataset`.
+    """
+
+    METAINFO: ClassVar[dict] = dict(
+        ScenesDataset.METAINFO,
+        classes=UNSEEN_CLASSES,
+        palette=[list(color) for color in unseen_palette()],
+        vocabulary="scenes-unseen",
+        groups=dict(
+            stuff=list(range(len(STUFF))),
+            combination=[len(STUFF) + i for i in range(len(COMBINATIONS))],
+            new_thing=list(range(len(STUFF) + len(COMBINATIONS), len(UNSEEN_CLASSES))),
+        ),
+    )
+    WORLD: ClassVar[str] = "unseen"
+
+    def __init__(self, split: str | int = "unseen", **options: Any) -> None:
+        super().__init__(split=split, **options)
+
+
+def _check(length, size, zoom, num_things, exclude, world) -> None:
     sides = (size, size) if isinstance(size, int) else size
     least, most = num_things if len(num_things) == 2 else (0, -1)
     problem = None

@@ -61,6 +61,12 @@ def _umbrella_canopy() -> np.ndarray:
     return np.concatenate([_arc(0, 0.05, 1, 0.95, 180, 360), scallops])
 
 
+def _star(radius: float) -> np.ndarray:
+    t = np.arange(10) * np.pi / 5 - np.pi / 2
+    reach = np.where(np.arange(10) % 2 == 0, radius, 0.42 * radius)
+    return np.stack([reach * np.cos(t), reach * np.sin(t)], axis=1)
+
+
 @lru_cache(maxsize=1)
 def drawings() -> dict[str, tuple[Part, ...]]:
     """Every thing's parts, by class name."""
@@ -200,6 +206,62 @@ def drawings() -> dict[str, tuple[Part, ...]]:
             (_arc(0, 0.5, 0.55, 0.48), MAIN),
             (_arc(0, 0.2, 0.16, 0.16), BLACK),
             (_box(-0.22, 0.6, 0.22, 0.7), BLACK),
+        ],
+        # The things of the unseen world, see `held_out`.
+        "star": [(_star(1.0), MAIN), (_star(0.5), LIGHT)],
+        "key": [
+            (_ring(-0.55, 0, 0.42, 0.2), MAIN),
+            (_box(-0.2, -0.1, 0.95, 0.1), MAIN),
+            (_box(0.52, 0.05, 0.66, 0.42), DARK),
+            (_box(0.79, 0.05, 0.93, 0.48), DARK),
+        ],
+        "sailboat": [
+            (_line(0, -0.95, 0, 0.5, 0.1), WOOD),
+            (_polygon(0.08, -0.85, 0.08, 0.3, 0.8, 0.3), MAIN),
+            (_polygon(-0.08, -0.6, -0.08, 0.3, -0.65, 0.3), LIGHT),
+            (_polygon(-0.95, 0.42, 0.95, 0.42, 0.6, 0.9, -0.65, 0.9), DARK),
+        ],
+        "rocket": [
+            (_polygon(-0.2, 0.6, 0, 1.05, 0.2, 0.6), CARROT),
+            (_polygon(-0.3, 0.1, -0.68, 0.75, -0.28, 0.6), DARK),
+            (_polygon(0.3, 0.1, 0.68, 0.75, 0.28, 0.6), DARK),
+            (_box(-0.32, -0.2, 0.32, 0.65), MAIN),
+            (_arc(0, -0.2, 0.33, 0.85, 180, 360), MAIN),
+            (_arc(0, -0.25, 0.17, 0.17), WHITE),
+            (_box(-0.32, 0.3, 0.32, 0.42), DARK),
+        ],
+        "bird": [
+            (_line(0, 0.45, 0, 0.88, 0.07), BLACK),
+            (_line(0.2, 0.45, 0.2, 0.88, 0.07), BLACK),
+            (_polygon(0.55, 0.1, 1, -0.15, 0.95, 0.3), DARK),
+            (_arc(0.05, 0.12, 0.65, 0.4), MAIN),
+            (_arc(-0.5, -0.3, 0.3, 0.3), MAIN),
+            (_polygon(-0.75, -0.4, -1.05, -0.22, -0.75, -0.15), CARROT),
+            (_arc(-0.55, -0.38, 0.07, 0.07), BLACK),
+            (_polygon(-0.2, 0, 0.5, 0, 0.15, 0.4), DARK),
+        ],
+        "clock": [
+            (_arc(0, 0, 0.95, 0.95), MAIN),
+            (_arc(0, 0, 0.74, 0.74), WHITE),
+            (_line(0, 0.05, 0, -0.58, 0.1), BLACK),
+            (_line(0, 0, 0.42, 0.2, 0.1), BLACK),
+        ],
+        "chair": [
+            (_box(0.42, 0.1, 0.6, 0.95), DARK),
+            (_box(-0.25, 0.1, -0.12, 0.75), DARK),
+            (_box(0.15, 0.1, 0.28, 0.75), DARK),
+            (_box(-0.6, -0.95, -0.42, 0.95), MAIN),
+            (_box(-0.6, -0.95, -0.25, -0.1), MAIN),
+            (_box(-0.6, 0, 0.6, 0.2), MAIN),
+        ],
+        "arrow": [
+            (
+                _polygon(
+                    -1, -0.22, 0.2, -0.22, 0.2, -0.65, 1, 0, 0.2, 0.65, 0.2, 0.22, -1, 0.22
+                ),
+                MAIN,
+            ),
+            (_box(-0.9, -0.07, 0.4, 0.07), LIGHT),
         ],
     }  # fmt: skip
     return {name: tuple(parts) for name, parts in table.items()}

@@ -21,6 +21,7 @@ from ovseg.datasets.scenes.classes import (
     STUFF,
     THINGS,
     TYPICAL_COLOR,
+    VOID,
 )
 from ovseg.datasets.scenes.drawings import (
     ACCENT,
@@ -34,11 +35,22 @@ from ovseg.datasets.scenes.drawings import (
     WOOD,
     drawings,
 )
+from ovseg.datasets.scenes.held_out import (
+    COMBINATIONS,
+    HELD_OUT,
+    NEW_THINGS,
+    UNSEEN_CLASSES,
+    combination_name,
+)
 
 #: Radius of a thing as a share of the short side of an unzoomed scene.
 RADIUS = (0.11, 0.21)
 #: How often a thing has its typical color.
 TYPICAL = 0.75
+#: How often something lies there that has no name: its pixels are void.
+CLUTTER = 0.2
+#: Things are drawn from what is known, or from what training never showed.
+WORLDS = {"seen": CLASSES, "unseen": UNSEEN_CLASSES}
 _SHIFT = 4  # cv2 polygon coordinates carry this many fractional bits
 
 
@@ -59,11 +71,12 @@ class Scene:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        semantic: (H, W) uint8, indices into `CLASSES`.
+        semantic: (H, W) uint8, indices into the classes of its world, `VOID` on clutter.
         instances: (H, W) int32, 0 on stuff, else the `Thing.instance` it shows.
         things: the things with at least one visible pixel, back to front.
         stuff: names of the regions: (backdrop, ground), or one name twice.
         layout: "horizon", "split" or "single".
+        world: "seen" or "unseen".
     """
 
     image: np.ndarray
@@ -72,23 +85,28 @@ class Scene:
     things: tuple[Thing, ...]
     stuff: tuple[str, str]
     layout: str
+    world: str = "seen"
 
     def panoptic(self) -> tuple[np.ndarray, list[dict]]:
         """Panoptic truth: (H, W) int32 segment ids and one record per segment.
 
-        Stuff regions have the id ``1 + class index``; things follow after all stuff ids.
+        Stuff regions have the id ``1 + class index``; things follow after all stuff ids; 0 is void
+        and no segment.
         """
         ids = np.where(
             self.instances > 0, self.instances + len(STUFF), self.semantic.astype(np.int32) + 1
         ).astype(np.int32)
+        ids[self.semantic == VOID] = 0
         segments = []
         for segment, area in zip(*np.unique(ids, return_counts=True), strict=True):
+            if segment == 0:
+                continue
             category = int(self.semantic[ids == segment][0])
             segments.append(
                 {
                     "id": int(segment),
                     "category_id": category,
-                    "isthing": CLASSES[category] in TYPICAL_COLOR,
+                    "isthing": category >= len(STUFF),
                     "area": int(area),
                 }
             )
@@ -101,7 +119,8 @@ def render(
     *,
     zoom: float = 1.0,
     num_things: tuple[int, int] = (1, 4),
-    exclude: frozenset[tuple[str, str, str]] = frozenset(),
+    exclude: frozenset[tuple[str, str, str]] = HELD_OUT,
+    world: str = "seen",
 ) -> Scene:
     """Render the scene of a seed.
 
@@ -110,10 +129,12 @@ def render(
         size: side, or (H, W), in pixels.
         zoom: at 1 a thing's radius is 0.11 to 0.21 of the short side.
         num_things: least and greatest number of things.
-        exclude: (color, pattern, thing) triples never drawn, so that they can be held out.
+        exclude: (color, pattern, thing) triples of the seen world that are never drawn.
+        world: "seen", or "unseen" for scenes of combinations and things that were held out.
 
     Raises:
-        ValueError: if a side is smaller than 8 pixels or zoom is not positive.
+        ValueError: if a side is smaller than 8 pixels, zoom is not positive, or there is no such
+            world.
     """
     height, width = (size, size) if isinstance(size, int) else size
     if min(height, width) < 8 or zoom <= 0:
@@ -121,21 +142,31 @@ def render(
             f"a scene needs sides of at least 8 pixels and a positive zoom, "
             f"got {height} x {width} at zoom {zoom}"
         )
-    layout_seed, finish_seed = np.random.SeedSequence(seed).spawn(2)
+    if world not in WORLDS:
+        raise ValueError(f"there is no world {world!r}: choose one of {', '.join(WORLDS)}")
+    layout_seed, finish_seed, clutter_seed = np.random.SeedSequence(seed).spawn(3)
     rng = np.random.default_rng(layout_seed)
     image, semantic, stuff, layout = _draw_stuff(rng, (height, width), zoom)
+    _draw_clutter(np.random.default_rng(clutter_seed), image, semantic, zoom)
     instances = np.zeros((height, width), np.int32)
 
     drawn = []
     places: list[tuple[float, float, float]] = []
     for instance in range(1, int(rng.integers(num_things[0], num_things[1] + 1)) + 1):
-        name, color, pattern = _choose(rng, [d[0] for d in drawn], exclude)
+        present = [d[0] for d in drawn]
+        if world == "seen":
+            name, color, pattern = _choose(rng, present, exclude)
+            label = CLASSES.index(name)
+        else:
+            name, color, pattern = _choose_unseen(rng, present)
+            known = name not in NEW_THINGS
+            label = UNSEEN_CLASSES.index(combination_name(color, pattern, name) if known else name)
         drawn.append((name, color, pattern))
         place = _place(rng, (height, width), zoom, places)
         places.append(place)
         mask, (top, left) = _draw_thing(rng, image, name, color, pattern, place)
         window = np.s_[top : top + mask.shape[0], left : left + mask.shape[1]]
-        semantic[window][mask] = CLASSES.index(name)
+        semantic[window][mask] = label
         instances[window][mask] = instance
     visible = np.bincount(instances.ravel(), minlength=len(drawn) + 1)
     things = tuple(
@@ -144,7 +175,7 @@ def render(
         if visible[i] > 0
     )
     image = _finish(rng, np.random.default_rng(finish_seed), image)
-    return Scene(image, semantic, instances, things, stuff, layout)
+    return Scene(image, semantic, instances, things, stuff, layout, world)
 
 
 def _draw_stuff(rng, size, zoom):
@@ -193,6 +224,39 @@ def _choose(rng, present, exclude):
         pattern = PATTERNS[int(rng.choice(len(PATTERNS), p=(0.7, 0.15, 0.15)))]
         if (color, pattern, name) not in exclude:
             return name, color, pattern
+
+
+def _choose_unseen(rng, present):
+    """A held-out combination or a new thing, in a look of its own; each about as often."""
+    while True:
+        if rng.random() < 0.5:
+            color, pattern, name = COMBINATIONS[rng.integers(len(COMBINATIONS))]
+        else:
+            name = tuple(NEW_THINGS)[rng.integers(len(NEW_THINGS))]
+            typical = rng.random() < TYPICAL
+            color = NEW_THINGS[name] if typical else list(COLORS)[rng.integers(len(COLORS))]
+            pattern = PATTERNS[int(rng.choice(len(PATTERNS), p=(0.7, 0.15, 0.15)))]
+        if name not in present or rng.random() < 0.15:
+            return name, color, pattern
+
+
+def _draw_clutter(rng, image, semantic, zoom):
+    """Sometimes a nameless lump of rubble on the ground: its pixels belong to no class."""
+    if rng.random() >= CLUTTER:
+        return
+    height, width = semantic.shape
+    radius = rng.uniform(0.06, 0.14) * zoom * min(height, width)
+    center = rng.uniform(0.1, 0.9, 2) * (width, height)
+    angles = np.sort(rng.uniform(0, 6.28, 11))
+    reach = radius * rng.uniform(0.55, 1.1, 11)
+    corners = center + np.stack([reach * np.cos(angles), reach * np.sin(angles)], axis=1)
+    corners = np.round(corners * (1 << _SHIFT)).astype(np.int32)
+    mask = np.zeros_like(semantic)
+    cv2.fillPoly(mask, [corners], 1, cv2.LINE_8, _SHIFT)
+    inside = mask > 0
+    tone = rng.uniform(60, 170) + rng.normal(0, 12, 3)
+    image[inside] = np.clip(tone + 22 * rng.standard_normal((inside.sum(), 1)), 0, 255)
+    semantic[inside] = VOID
 
 
 def _place(rng, size, zoom, places):

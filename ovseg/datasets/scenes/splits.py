@@ -11,6 +11,7 @@ SPLITS = {
     "val": 0,  # the benchmark
     "train": 1,
     "check": 2,  # looked at while training
+    "unseen": 3,  # the benchmark of what was held out, drawn from the world "unseen"
     "samples": 4,  # the pictures that come with the demo
     "tokenizer": 99,  # the captions that byte pairs were learned from
 }

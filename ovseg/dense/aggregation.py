@@ -1,0 +1,38 @@
+"""Step 3, join: features of patches that belong together are averaged, by whatever tells so."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ovseg.dense.picture import WindowBatch
+
+
+class Aggregator(nn.Module):
+    """Makes features of patches from those of others that belong to the same.
+
+    An aggregator overrides `forward`. It works on windows as they are read, or, where windows are
+    spliced first, on the whole picture as one window.
+
+    Args:
+        encoder: name of the encoder it reads, one of the segmentor's ``encoders``; None for none.
+    """
+
+    def __init__(self, encoder: str | None = None) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(
+        self, features: torch.Tensor, batch: WindowBatch, encoder: nn.Module | None
+    ) -> torch.Tensor:
+        """Aggregate.
+
+        Args:
+            features: (B, h, w, E) float32, after the projection into the space of the text.
+            batch: the windows they were read from.
+            encoder: the encoder asked for.
+
+        Returns:
+            (B, h', w', E) float32 on the same or another grid over the same windows.
+        """
+        raise NotImplementedError

@@ -1,0 +1,47 @@
+"""Step 5, refine: better labels from the logits and the pixels of a picture."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ovseg.dense.decode import Labels, Naming
+from ovseg.dense.logit_map import LogitMap
+from ovseg.dense.picture import Picture
+
+
+class Refiner(nn.Module):
+    """Makes the labels of a picture in place of `Naming.decode`.
+
+    A refiner overrides `forward`.
+
+    Args:
+        encoder: name of the encoder it reads, one of the segmentor's ``encoders``; None for none.
+    """
+
+    def __init__(self, encoder: str | None = None) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(
+        self,
+        logits: LogitMap,
+        picture: Picture,
+        naming: Naming,
+        size: tuple[int, int],
+        encoder: nn.Module | None,
+        with_scores: bool = False,
+    ) -> Labels:
+        """Refine one picture.
+
+        Args:
+            logits: cosines (Q, H, W) at the protocol's size, read in bands.
+            picture: its pixels.
+            naming: how logits become classes.
+            size: (H, W) of the labels wanted.
+            encoder: the encoder asked for.
+            with_scores: also give mean probabilities.
+
+        Returns:
+            Labels at ``size``.
+        """
+        raise NotImplementedError
