@@ -1,6 +1,7 @@
 """Score a SAM on held-out scenes: mean IoU of the masks it gives for prompts made from the truth.
 
     python tools/nano/score_sam.py                       # the packaged weights on the benchmark
+    python tools/nano/score_sam.py --split unseen        # things that no training picture held
     python tools/nano/score_sam.py --weights work_dirs/nano_sam/nano-sam-8.safetensors
 
 A point is a pixel farthest from the mask's border; of the several masks SAM gives for it, the one
@@ -113,7 +114,7 @@ def score(encoder: SAM, split: str | int, scenes: int, size: int = 256) -> dict[
     number = split_number(split)
     iou, pairs = defaultdict(list), []
     for i in range(scenes):
-        scene = render((number, i), size)
+        scene = render((number, i), size, world="unseen" if split == "unseen" else "seen")
         for name, masks in zip(("things", "stuff"), targets(scene), strict=True):
             if masks:
                 rng = np.random.default_rng([number, i, 5])
