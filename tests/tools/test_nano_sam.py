@@ -14,6 +14,8 @@ from torch.utils.data import default_collate
 from ovseg.datasets.scenes.classes import STUFF
 from ovseg.datasets.scenes.render import render
 from ovseg.encoders import SAM, sam_build
+from ovseg.encoders.sources import nano_file
+from ovseg.encoders.weights import sha256_of
 from tests.tools.nano import sam_data, sam_loss, sam_model, score_sam, train_sam
 
 TINY = sam_build.SAMArchitecture(
@@ -196,3 +198,41 @@ def test_the_best_of_several_masks_is_taught():
     assert sam_loss.best_of(logits, truth).tolist() == [1, 0]
     iou = sam_loss.true_iou(logits, truth[:, None])
     torch.testing.assert_close(iou, torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return SAM("nano-sam-8", pretrained="ovseg")
+
+
+def test_the_packaged_weights_find_things(shipped):
+    """Floors far below the benchmark's figures, on scenes of another split."""
+    scores = score_sam.score(shipped, "check", 12)
+    assert scores["box_things"] > 0.85
+    assert scores["point_things"] > 0.68
+    assert scores["point_best_things"] >= scores["point_things"]
+    assert scores["mask_box_point_things"] > 0.85
+    assert scores["quality_correlation"] > 0.5
+
+
+def test_the_packaged_weights_know_their_better_masks(shipped):
+    """Of two answers to points on one thing, the one believed better mostly is."""
+    right = []
+    for i in range(12):
+        scene = render((2, 100 + i), 256)
+        masks = [mask for group in sam_data.targets(scene) for mask in group]
+        _, pairs = score_sam.answer(shipped, scene.image, masks, np.random.default_rng(i))
+        belief, true = pairs[: 3 * len(masks)].reshape(-1, 3, 2).transpose(2, 0, 1)
+        apart = np.abs(true[:, 0] - true[:, 1]) > 0.05
+        right += ((belief[:, 0] > belief[:, 1]) == (true[:, 0] > true[:, 1]))[apart].tolist()
+    assert len(right) > 5
+    assert np.mean(right) > 0.65
+
+
+def test_the_packaged_weights_are_those_of_the_record():
+    record = json.loads(nano_file("nano-sam-8.record.json").read_text())
+    path = nano_file("nano-sam-8.safetensors")
+    assert path.stat().st_size < 4.5e6
+    assert sha256_of(path) == record["sha256"]
+    defaults = vars(train_sam.parse_args([]))
+    assert record["arguments"] == {k: v for k, v in defaults.items() if k != "work_dir"}
