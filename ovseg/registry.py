@@ -44,7 +44,9 @@ def _child(name: str, *locations: str) -> Registry:
 
 
 # what is built from configs of models
-MODELS = _child("MODELS", "mmseg.models", "ovseg.encoders", "ovseg.dense", "ovseg.segmentors")
+MODELS = _child(
+    "MODELS", "mmseg.models", "ovseg.encoders", "ovseg.dense", "ovseg.refine", "ovseg.segmentors"
+)
 MODEL_WRAPPERS = _child("MODEL_WRAPPERS", "mmseg.models")
 TASK_UTILS = _child("TASK_UTILS", "mmseg.models")
 WEIGHT_INITIALIZERS = _child("WEIGHT_INITIALIZERS", "mmseg.models")

@@ -8,6 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from ovseg.registry import DATASETS, LOOPS, METRICS, TRANSFORMS
+from ovseg.text import Vocabulary, list_vocabularies
 
 BASE = Path(__file__).parents[1] / "configs" / "_base_"
 DATASET_FILES = sorted((BASE / "datasets").glob("*.py"))
@@ -25,10 +26,19 @@ def test_datasets(path, monkeypatch):
     assert all(TRANSFORMS.get(step.type) is not None for step in loader.dataset.pipeline)
 
 
-def test_there_are_datasets():
-    assert {"ade20k-150", "coco-panoptic-133", "coco-stuff-171", "cityscapes-19"} <= {
-        path.stem for path in DATASET_FILES
-    }
+def test_every_benchmark_with_a_vocabulary_has_its_dataset():
+    not_yet = {"mapillary-65"}
+    assert {path.stem for path in DATASET_FILES} == {*list_vocabularies(), "folder"} - not_yet
+
+
+@pytest.mark.parametrize("path", DATASET_FILES, ids=lambda p: p.stem)
+def test_the_vocabulary_is_that_of_the_dataset(path):
+    config = Config.fromfile(path)
+    if "vocabulary" in config and path.stem != "folder":
+        metainfo = DATASETS.get(config.test_dataloader.dataset.type).METAINFO
+        assert config.vocabulary == metainfo["vocabulary"] == path.stem
+        classes = Vocabulary.load(path.stem).classes
+        assert len(metainfo.get("classes", classes)) == len(classes)
 
 
 def test_data_lies_in_data_by_default(monkeypatch):

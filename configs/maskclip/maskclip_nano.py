@@ -5,8 +5,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(
-    # The nano CLIP was taught through its values alone (tools/nano/README.md); MaskCLIP's authors
-    # keep the residual and the MLP of the block.
+    # As later papers quote it: without the residual and the MLP, which the authors' code keeps.
     attention=dict(type='MaskCLIPAttention', residual=False, mlp=False),
     protocol=_base_.protocol,
 )

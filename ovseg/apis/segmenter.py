@@ -184,6 +184,18 @@ def _set_sources(
             settings.precision = precision
     for settings in towers if weights is not None else ():
         settings.weights = str(weights)
+    if not pretrained:
+        for part in ("guide", "aggregator", "foreground", "refiner"):
+            _without_weights(model.get(part))
+
+
+def _without_weights(part: Any) -> None:
+    """Learned layers of a part, and of parts within it, get random weights."""
+    if isinstance(part, dict):
+        if "pretrained" in part:
+            part["pretrained"] = part["weights"] = None
+        for inner in part.values():
+            _without_weights(inner)
 
 
 def _overrides(config: ConfigDict, overrides: dict[str, Any]) -> dict[str, Any]:

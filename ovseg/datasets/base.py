@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from mmseg.datasets import BaseSegDataset
 
 from ovseg.datasets.labels import LabelReader, index_lookup
+from ovseg.datasets.layouts import Layout, find_layout
 from ovseg.errors import DatasetError
 from ovseg.registry import TRANSFORMS
 
@@ -23,10 +25,15 @@ class SegmentationDataset(BaseSegDataset):
     more than 255 classes, and the metainfo tells the vocabulary, the void label, the folder that
     image names are relative to, and groups of classes such as things and stuff.
 
-    Subclasses set ``METAINFO`` (``classes``, ``palette``, optionally ``vocabulary`` and ``groups``)
-    and may override `find_samples` and `make_label_reader`.
+    Subclasses set ``METAINFO`` (``classes``, ``palette``, optionally ``vocabulary`` and
+    ``groups``), ``LAYOUTS`` (the arrangements they know, of which the first that is below
+    ``data_root`` is taken) and ``HOW_TO_GET`` (what to download, and which converter to run), and
+    may override `find_samples` and `make_label_reader`.
 
     Args:
+        data_root: Folder that holds the dataset.
+        data_prefix: Folders ``img_path`` and ``seg_map_path``, in place of those of the layout.
+        ann_file: List of images in place of that of the layout; empty to use all of the folder.
         ignore_index: Label of void pixels; anything that is no class, -1 included.
         metainfo: May name a subset of the classes; pixels of the others become void.
         vocabulary: Name or file of the vocabulary that goes with the classes, for the metainfo.
@@ -36,9 +43,15 @@ class SegmentationDataset(BaseSegDataset):
         DatasetError: A folder or file is missing, or there is nothing in it.
     """
 
+    LAYOUTS: ClassVar[tuple[Layout, ...]] = ()
+    HOW_TO_GET: ClassVar[str] = ""
+
     def __init__(
         self,
         *,
+        data_root: str | None = None,
+        data_prefix: dict | None = None,
+        ann_file: str | None = None,
         ignore_index: int = 255,
         metainfo: dict | None = None,
         vocabulary: str | None = None,
@@ -50,7 +63,24 @@ class SegmentationDataset(BaseSegDataset):
             TRANSFORMS.build(step) if isinstance(step, dict) else step
             for step in kwargs.get("pipeline", ())
         ]
-        super().__init__(ignore_index=ignore_index, metainfo=metainfo, lazy_init=True, **kwargs)
+        self.layout = find_layout(self.LAYOUTS, data_root) if self.LAYOUTS else None
+        if self.layout is not None:
+            for key in ("img_suffix", "seg_map_suffix", "reduce_zero_label"):
+                kwargs.setdefault(key, getattr(self.layout, key))
+            if data_prefix is None:
+                data_prefix = dict(
+                    img_path=self.layout.img_path, seg_map_path=self.layout.seg_map_path
+                )
+            ann_file = self.layout.ann_file if ann_file is None else ann_file
+        super().__init__(
+            data_root=data_root,
+            data_prefix=data_prefix or dict(img_path="", seg_map_path=""),
+            ann_file=ann_file or "",
+            ignore_index=ignore_index,
+            metainfo=metainfo,
+            lazy_init=True,
+            **kwargs,
+        )
         classes = self._metainfo.get("classes")
         if not classes:
             raise DatasetError(f"{type(self).__name__} has no classes; name them in metainfo.")
@@ -73,12 +103,10 @@ class SegmentationDataset(BaseSegDataset):
         mask_dir = self.folder("seg_map_path")
         if self.ann_file:
             names = self._names_in_file()
+        elif self.layout is not None and self.layout.from_masks:
+            names = _names_in(mask_dir, self.seg_map_suffix)
         else:
-            suffix = self.img_suffix
-            names = sorted(
-                p.relative_to(image_dir).as_posix()[: -len(suffix)]
-                for p in image_dir.rglob(f"*{suffix}")
-            )
+            names = _names_in(image_dir, self.img_suffix)
         return [
             dict(
                 img_path=str(image_dir / f"{name}{self.img_suffix}"),
@@ -115,9 +143,14 @@ class SegmentationDataset(BaseSegDataset):
             raise DatasetError(
                 f"Folder of {kind} {path} of {type(self).__name__} does not exist; set data_root "
                 f"(now {self.data_root!r}) to the folder that holds the dataset in its published "
-                "layout."
+                f"layout.{self._how_to_get()}"
             )
         return path
+
+    def _how_to_get(self) -> str:
+        """Where the dataset comes from, for the end of a message."""
+        root = self.data_root or "DATA_ROOT"
+        return f" {self.HOW_TO_GET.format(data_root=root)}" if self.HOW_TO_GET else ""
 
     def load_data_list(self) -> list[dict]:
         """Sample dicts of all images; every file they name exists."""
@@ -126,6 +159,7 @@ class SegmentationDataset(BaseSegDataset):
             raise DatasetError(
                 f"{type(self).__name__} found no images *{self.img_suffix} in "
                 f"{self.data_prefix.get('img_path')}; check data_root and data_prefix."
+                f"{self._how_to_get()}"
             )
         present: dict[str, set[str]] = {}
         for kind in ("img_path", "seg_map_path"):
@@ -135,7 +169,7 @@ class SegmentationDataset(BaseSegDataset):
                     f"{len(missing)} of {len(samples)} "
                     f"{'images' if kind == 'img_path' else 'masks'} of {type(self).__name__} are "
                     f"missing, the first is {missing[0]}; complete the dataset or list the images "
-                    "to use in ann_file."
+                    f"to use in ann_file.{self._how_to_get()}"
                 )
         for sample in samples:
             sample.update(
@@ -163,11 +197,19 @@ class SegmentationDataset(BaseSegDataset):
         path = Path(self.ann_file)
         if not path.is_file():
             raise DatasetError(
-                f"List of images {path} of {type(self).__name__} does not exist; check ann_file, "
-                "or leave it out to use all images."
+                f"List of images {path} of {type(self).__name__} does not exist; check data_root "
+                f"(now {self.data_root!r}), or name another list in ann_file ('' uses all images)."
+                f"{self._how_to_get()}"
             )
         lines = path.read_text(encoding="utf-8").splitlines()
         return [line.strip() for line in lines if line.strip()]
+
+
+def _names_in(folder: Path, suffix: str) -> list[str]:
+    """Names of the files of a folder and its subfolders, without a suffix, in order."""
+    return sorted(
+        path.relative_to(folder).as_posix()[: -len(suffix)] for path in folder.rglob(f"*{suffix}")
+    )
 
 
 def _exists(path: str, present: dict[str, set[str]]) -> bool:

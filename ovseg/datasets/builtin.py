@@ -1,20 +1,34 @@
 """Importing this module registers every dataset and transform of the package."""
 
-from ovseg.datasets.ade20k import ADE20K150
+from ovseg.datasets.ade20k import ADE20K150, ADE20K847
 from ovseg.datasets.cityscapes import Cityscapes19
-from ovseg.datasets.coco import COCOPanoptic133, COCOStuff171
+from ovseg.datasets.coco import COCOObject81, COCOPanoptic133, COCOStuff171
 from ovseg.datasets.folder import FolderDataset
+from ovseg.datasets.pascal import (
+    VOC20,
+    VOC21,
+    PascalContext59,
+    PascalContext60,
+    PascalContext459,
+)
 from ovseg.datasets.scenes.dataset import RenderScene, ScenesDataset, UnseenScenesDataset
 from ovseg.datasets.transforms import LoadImage, LoadMask
 
 __all__ = [
     "ADE20K150",
+    "ADE20K847",
+    "VOC20",
+    "VOC21",
+    "COCOObject81",
     "COCOPanoptic133",
     "COCOStuff171",
     "Cityscapes19",
     "FolderDataset",
     "LoadImage",
     "LoadMask",
+    "PascalContext59",
+    "PascalContext60",
+    "PascalContext459",
     "RenderScene",
     "ScenesDataset",
     "UnseenScenesDataset",

@@ -10,6 +10,7 @@ from mmseg.datasets import CityscapesDataset
 
 from ovseg.datasets.base import SegmentationDataset
 from ovseg.datasets.labels import index_lookup
+from ovseg.datasets.layouts import Layout
 from ovseg.errors import DatasetError
 from ovseg.registry import DATASETS
 
@@ -29,21 +30,18 @@ class Cityscapes19(SegmentationDataset):
     """
 
     METAINFO: ClassVar[dict] = dict(**CityscapesDataset.METAINFO, vocabulary="cityscapes-19")
-
-    def __init__(
-        self,
-        *,
-        data_prefix: dict | None = None,
-        img_suffix: str = "_leftImg8bit.png",
-        seg_map_suffix: str = "_gtFine_labelTrainIds.png",
-        **kwargs,
-    ) -> None:
-        super().__init__(
-            data_prefix=data_prefix or dict(img_path="leftImg8bit/val", seg_map_path="gtFine/val"),
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            **kwargs,
-        )
+    LAYOUTS = (
+        Layout(
+            "leftImg8bit/val",
+            "gtFine/val",
+            img_suffix="_leftImg8bit.png",
+            seg_map_suffix="_gtFine_labelTrainIds.png",
+        ),
+    )
+    HOW_TO_GET = (
+        "Register at https://www.cityscapes-dataset.com for leftImg8bit_trainvaltest.zip and "
+        "gtFine_trainvaltest.zip, and unpack both into {data_root}."
+    )
 
     def find_samples(self) -> list[dict]:
         """Samples with the masks that are there: train ids, or else label ids."""

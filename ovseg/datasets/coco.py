@@ -1,4 +1,4 @@
-"""COCO: panoptic masks read as 133 semantic classes, and COCO-Stuff 164k with 171 classes."""
+"""COCO: panoptic masks as 133 semantic classes, COCO-Stuff 164k with 171, COCO-Object with 81."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ import numpy as np
 from mmseg.datasets import COCOStuffDataset
 
 from ovseg.datasets.base import SegmentationDataset
+from ovseg.datasets.benchmark_names import benchmark_palette
+from ovseg.datasets.label_ids import COCO_STUFF_RAW
 from ovseg.datasets.labels import INVALID, LabelReader, index_lookup
+from ovseg.datasets.layouts import Layout
 from ovseg.errors import DatasetError
 from ovseg.registry import DATASETS
 
-__all__ = ["COCOPanoptic133", "COCOStuff171"]
+__all__ = ["COCOObject81", "COCOPanoptic133", "COCOStuff171"]
+
+_OBJECT_SUFFIX = "_instanceTrainIds.png"
 
 
 def _read_panoptic_json(path: Path) -> dict:
@@ -43,6 +48,10 @@ class COCOPanoptic133(SegmentationDataset):
     """
 
     METAINFO: ClassVar[dict] = dict(vocabulary="coco-panoptic-133")
+    HOW_TO_GET = (
+        "val2017.zip and panoptic_annotations_trainval2017.zip are at https://cocodataset.org; "
+        "unpack the panoptic_val2017.zip inside the latter as well."
+    )
 
     def __init__(
         self,
@@ -57,7 +66,8 @@ class COCOPanoptic133(SegmentationDataset):
         if not path.is_file():
             raise DatasetError(
                 f"Annotation file {path} of {type(self).__name__} does not exist; set data_root to "
-                "the folder that holds COCO's `annotations`."
+                "the folder that holds COCO's `annotations`. "
+                f"{self.HOW_TO_GET}"
             )
         self._content: dict | None = _read_panoptic_json(path)
         self._categories = categories = self._content["categories"]
@@ -105,18 +115,24 @@ class COCOPanoptic133(SegmentationDataset):
         return LabelReader(len(ids), self.ignore_index, table, panoptic=True)
 
 
-#: Category ids (less one) that COCO left unused; the 171 others keep their order.
-_UNUSED = frozenset({11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90})
-_STUFF_RAW = tuple(raw for raw in range(182) if raw not in _UNUSED)
+_IMAGES = "the photographs (val2017.zip) are at http://images.cocodataset.org/zips/val2017.zip"
+_PIXEL_MAPS = (
+    "the pixel maps (stuffthingmaps_trainval2017.zip) are linked from "
+    "https://github.com/nightrome/cocostuff"
+)
 
 
 @DATASETS.register_module()
 class COCOStuff171(SegmentationDataset):
     """COCO-Stuff 164k with 171 classes: ``val2017/*.jpg``, ``stuffthingmaps/val2017/*.png``.
 
-    The pixel maps are read as published (values up to 181 with gaps); the converted
-    ``*_labelTrainIds.png`` of mmseg are taken with
-    ``seg_map_suffix="_labelTrainIds.png", converted=True``.
+    The pixel maps are read as published (values up to 181 with gaps), and so are the
+    ``*_labelTrainIds.png`` that mmseg's converter makes of them. The folders may also be mmseg's:
+    ``images/val2017`` and ``annotations/val2017``.
+
+    Args:
+        converted: Whether masks hold the classes themselves; by default what their suffix says.
+        **kwargs: As for `SegmentationDataset`.
     """
 
     METAINFO: ClassVar[dict] = dict(
@@ -124,25 +140,60 @@ class COCOStuff171(SegmentationDataset):
         vocabulary="coco-stuff-171",
         groups=dict(thing=list(range(80)), stuff=list(range(80, 171))),
     )
+    LAYOUTS = (
+        Layout("val2017", "stuffthingmaps/val2017"),
+        Layout("images/val2017", "annotations/val2017", seg_map_suffix="_labelTrainIds.png"),
+        Layout("images/val2017", "annotations/val2017"),
+    )
+    HOW_TO_GET = f"Unpack both into {{data_root}}: {_IMAGES}, {_PIXEL_MAPS}."
 
-    def __init__(
-        self,
-        *,
-        data_prefix: dict | None = None,
-        img_suffix: str = ".jpg",
-        converted: bool = False,
-        **kwargs,
-    ) -> None:
+    def __init__(self, *, converted: bool | None = None, **kwargs) -> None:
         self.converted = converted
-        super().__init__(
-            data_prefix=data_prefix
-            or dict(img_path="val2017", seg_map_path="stuffthingmaps/val2017"),
-            img_suffix=img_suffix,
-            **kwargs,
-        )
+        super().__init__(**kwargs)
 
     def make_label_reader(self) -> LabelReader:
         """Published values to the 171 classes."""
-        raw = None if self.converted else {r: k for k, r in enumerate(_STUFF_RAW)}
+        converted = self.converted
+        if converted is None:
+            converted = self.seg_map_suffix.endswith("_labelTrainIds.png")
+        raw = None if converted else {r: k for k, r in enumerate(COCO_STUFF_RAW)}
         table = index_lookup(171, self.ignore_index, raw_to_class=raw, kept=self.kept_classes())
+        return LabelReader(len(self._metainfo["classes"]), self.ignore_index, table)
+
+
+@DATASETS.register_module()
+class COCOObject81(SegmentationDataset):
+    """COCO-Object: background and COCO's 80 things; everything else, unlabeled too, is background.
+
+    There is no void. Read are, in this order, the ``*_instanceTrainIds.png`` that the published
+    converter and `tools/dataset_converters/coco_object.py` write to ``annotations/val2017``
+    (0 background, then the things in the order of their ids), or the pixel maps of COCO-Stuff as
+    published, which hold the same: ``stuffthingmaps/val2017`` or ``annotations/val2017``.
+    Photographs are in ``val2017`` or ``images/val2017``.
+    """
+
+    METAINFO: ClassVar[dict] = dict(
+        classes=("background", *COCOStuffDataset.METAINFO["classes"][:80]),
+        palette=benchmark_palette(81, first=0),
+        vocabulary="coco-object-81",
+    )
+    LAYOUTS = (
+        Layout("val2017", "annotations/val2017", seg_map_suffix=_OBJECT_SUFFIX),
+        Layout("images/val2017", "annotations/val2017", seg_map_suffix=_OBJECT_SUFFIX),
+        Layout("val2017", "stuffthingmaps/val2017", seg_map_suffix=_OBJECT_SUFFIX),
+        Layout("val2017", "stuffthingmaps/val2017"),
+        Layout("images/val2017", "annotations/val2017"),
+    )
+    HOW_TO_GET = (
+        f"Unpack into {{data_root}}: {_IMAGES}; {_PIXEL_MAPS} and are read as they are. Or make "
+        "label files of COCO's instances_val2017.json or panoptic masks: "
+        "python tools/dataset_converters/coco_object.py {data_root}"
+    )
+
+    def make_label_reader(self) -> LabelReader:
+        """Label files hold the classes; in pixel maps all but things become background."""
+        raw = None
+        if not self.seg_map_suffix.endswith(_OBJECT_SUFFIX):
+            raw = {r: k + 1 if k < 80 else 0 for k, r in enumerate(COCO_STUFF_RAW)} | {255: 0}
+        table = index_lookup(81, self.ignore_index, raw_to_class=raw, kept=self.kept_classes())
         return LabelReader(len(self._metainfo["classes"]), self.ignore_index, table)

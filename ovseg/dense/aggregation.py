@@ -18,6 +18,16 @@ class Aggregator(nn.Module):
         encoder: name of the encoder it reads, one of the segmentor's ``encoders``; None for none.
     """
 
+    #: Whether it works on features in the space of the text, or on those of the last block,
+    #: before the tower's final norm and projection.
+    projected = True
+
+    #: Whether it works on whole pictures only, so that windows must be spliced first.
+    whole_pictures = False
+
+    #: Blocks of the image tower whose tokens it looks at (``batch.tokens(encoder, keep)``).
+    keep: tuple[int, ...] = ()
+
     def __init__(self, encoder: str | None = None) -> None:
         super().__init__()
         self.encoder = encoder
@@ -28,11 +38,12 @@ class Aggregator(nn.Module):
         """Aggregate.
 
         Args:
-            features: (B, h, w, E) float32, after the projection into the space of the text.
+            features: (B, h, w, E) float32, after the projection into the space of the text, or
+                (B, h, w, D) before it where ``projected`` is False.
             batch: the windows they were read from.
             encoder: the encoder asked for.
 
         Returns:
-            (B, h', w', E) float32 on the same or another grid over the same windows.
+            (B, h', w', E or D) float32 on the same or another grid over the same windows.
         """
         raise NotImplementedError

@@ -28,6 +28,9 @@ class AttentionRule(nn.Module):
     #: Whether the rule cannot do without the features of a guide.
     needs_guide = False
 
+    #: Whether the windows of a picture must be read together, since they depend on each other.
+    joint = False
+
     def __init__(self, residual: bool = True, mlp: bool = True) -> None:
         super().__init__()
         self.residual, self.mlp = residual, mlp

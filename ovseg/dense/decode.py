@@ -7,14 +7,12 @@ class probabilities is ever formed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 
-from ovseg.dense.logit_map import LogitMap
-
-#: Bytes of logits held at a time, unless a single row needs more.
-BAND_BYTES = 48 * 2**20
+from ovseg.dense.logit_map import BAND_BYTES, LogitMap, PiecewiseMap
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Naming:
     prob_threshold: float = 0.0
     area_threshold: float = 0.0
 
-    def decode(self, logits: LogitMap, with_scores: bool = False) -> Labels:
+    def decode(self, logits: LogitMap | PiecewiseMap, with_scores: bool = False) -> Labels:
         """Labels of a map of logits, at its size."""
         return decode(
             logits,
@@ -66,9 +64,32 @@ class Naming:
             with_scores=with_scores,
         )
 
+    def mean_probability(self, logits: LogitMap, labels: torch.Tensor) -> torch.Tensor:
+        """Mean probability of each class over the pixels it was given, however they were found.
+
+        Args:
+            logits: cosines (Q, H, W).
+            labels: (H, W) int32, on the CPU.
+
+        Returns:
+            (C,) float32, 0 for classes without pixels.
+        """
+        sums = torch.zeros(self.num_classes, dtype=torch.float64)
+        device = self.query_to_class.device
+        for start, (band,) in _row_bands(logits, len(self.query_to_class), BAND_BYTES):
+            given = labels[start : start + band.shape[1]]
+            others = self.query_to_class[:, None, None] != given.to(device)
+            own = band.masked_fill(others, -torch.inf).amax(0)
+            top = band.amax(0)
+            total = (band - top).mul_(self.scale).exp_().sum(0)
+            weights = (((own - top) * self.scale).exp() / total).cpu().double()
+            sums += torch.bincount(given.flatten(), weights.flatten(), minlength=self.num_classes)
+        areas = torch.bincount(labels.flatten(), minlength=self.num_classes)
+        return (sums / areas.clamp(min=1)).float()
+
 
 def decode(
-    logits: LogitMap,
+    logits: LogitMap | PiecewiseMap,
     query_to_class: torch.Tensor,
     num_classes: int,
     *,
@@ -85,7 +106,7 @@ def decode(
     is the largest of its queries'. The rules are those of SCLIP's evaluation.
 
     Args:
-        logits: cosines (Q, H, W), read in bands.
+        logits: cosines (Q, H, W), read in bands or pieces.
         query_to_class: (Q,) int64.
         num_classes: C.
         scale: logit scale (inverse temperature).
@@ -133,24 +154,55 @@ def decode(
 
 def _bands(logits, query_to_class, scale, allowed, background, with_probability, band_bytes):
     """(first row, (n, W) best classes, (n, W) their probabilities or None), from top to bottom."""
-    height, width = logits.size
-    step = max(1, band_bytes // (4 * len(query_to_class) * width))
-    struck = None if bool(allowed.all()) else ~allowed[:, None, None]
-    for start in range(0, height, step):
-        band = logits.rows(start, min(start + step, height))
-        top, query = band.max(0)
-        value = top
-        if struck is not None:
-            value, query = band.masked_fill(struck, -torch.inf).max(0)
+    if hasattr(logits, "pieces"):
+        pieces = logits.pieces()
+    else:
+        pieces = _row_bands(logits, len(query_to_class), band_bytes)
+    for start, chunks in pieces:
+        value, query, probability = _best_query(chunks, scale, allowed, with_probability)
         best = query_to_class[query]
-        if struck is not None:  # where nothing is left, not even a background word
+        if background is not None:  # where nothing is left, not even a background word
             best = best.masked_fill(value == -torch.inf, background)
-        probability = None
-        if with_probability:
-            # The softmax at the best query, in one new array: its largest term is 1.
-            others = (band - top).mul_(scale).exp_().sum(0)
-            probability = ((value - top) * scale).exp_() / others
         yield start, best, probability
+
+
+def _row_bands(logits: LogitMap, num_queries: int, band_bytes: int):
+    """All queries of a few rows at a time, as pieces of one chunk."""
+    height, width = logits.size
+    step = max(1, band_bytes // (4 * num_queries * width))
+    for start in range(0, height, step):
+        yield start, [logits.rows(start, min(start + step, height))]
+
+
+def _best_query(chunks: Iterable[torch.Tensor], scale: float, allowed, with_probability: bool):
+    """The largest logit among the allowed queries, whose it is, and its softmax over all queries.
+
+    Chunks of queries are gone through one by one, as in an online softmax.
+    """
+    value = None
+    first = 0
+    for band in chunks:
+        its_top, its_query = band.max(0)
+        its_value = its_top
+        free = allowed[first : first + len(band)]
+        if not bool(free.all()):
+            its_value, its_query = band.masked_fill(~free[:, None, None], -torch.inf).max(0)
+        # The sum of the softmax in one new array: its largest term is 1.
+        its_sum = (band - its_top).mul_(scale).exp_().sum(0) if with_probability else None
+        if value is None:
+            top, value, query, total = its_top, its_value, its_query, its_sum
+        else:
+            query = torch.where(its_value > value, its_query + first, query)
+            value = torch.maximum(value, its_value)
+            if with_probability:
+                higher = torch.maximum(top, its_top)
+                total = (
+                    total * ((top - higher) * scale).exp()
+                    + its_sum * ((its_top - higher) * scale).exp()
+                )
+                top = higher
+        first += len(band)
+    return value, query, ((value - top) * scale).exp() / total if with_probability else None
 
 
 def _areas(bands, num_classes: int) -> torch.Tensor:

@@ -17,6 +17,9 @@ class Guide(nn.Module):
         encoder: name of the encoder it reads, one of the segmentor's ``encoders``.
     """
 
+    #: Blocks of a CLIP whose tokens it looks at (``batch.tokens(encoder, keep)``).
+    keep: tuple[int, ...] = ()
+
     def __init__(self, encoder: str) -> None:
         super().__init__()
         self.encoder = encoder

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 import torch
+from torch.nn import functional as F
 
 from ovseg.dense.windows import Window
 
@@ -18,21 +19,42 @@ class Picture:
     Attributes:
         pixels: (3, H, W) uint8 RGB at the protocol's size.
         original: (3, H0, W0) uint8 RGB as it came, for encoders that want all of its pixels.
+        size: (H', W') at which it is read: that of ``pixels``, unless it is stretched.
+        foreground: for its windows, once they are read with a `Foreground`: (h, w) probabilities
+            that patches show a thing.
     """
 
-    def __init__(self, pixels: torch.Tensor, original: torch.Tensor | None = None) -> None:
+    def __init__(
+        self,
+        pixels: torch.Tensor,
+        original: torch.Tensor | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         self.pixels = pixels
         self.original = pixels if original is None else original
+        self.size: tuple[int, int] = tuple(pixels.shape[-2:] if size is None else size)
+        self.foreground: dict[Window, torch.Tensor] = {}
         self._known: dict[Hashable, Any] = {}
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(H, W) at the protocol's size."""
-        return tuple(self.pixels.shape[-2:])
+    def stretched(self, size: tuple[int, int]) -> Picture:
+        """The picture to be read at another size (H', W')."""
+        if size == self.size:
+            return self
+        other = Picture(self.pixels, self.original, size)
+        # Of one image what was seen of it is one.
+        other._known, other.foreground = self._known, self.foreground
+        return other
 
     def normalized(self, encoder) -> torch.Tensor:
-        """(3, H, W) float32 as an encoder with ``mean`` and ``std`` wants to see it."""
-        return self.once((encoder.mean, encoder.std), lambda: normalize(self.pixels, encoder))
+        """(3, H', W') float32 as an encoder with ``mean`` and ``std`` wants to see it."""
+
+        def compute():
+            image = normalize(self.pixels, encoder)
+            if self.size == tuple(image.shape[-2:]):
+                return image
+            return F.interpolate(image[None], self.size, mode="bilinear", align_corners=False)[0]
+
+        return self.once((encoder.mean, encoder.std, self.size), compute)
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What ``compute`` gives, computed at the first call with this key and kept.
@@ -61,6 +83,7 @@ class WindowBatch:
 
     def __init__(self, pictures: list[Picture], windows: list[Window]) -> None:
         self.pictures, self.windows = pictures, windows
+        self._read: dict[int, Any] = {}
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -69,6 +92,21 @@ class WindowBatch:
     def padded_size(self) -> tuple[int, int]:
         """(h, w) of every window with its padding, in pixels."""
         return self.windows[0].padded_size
+
+    def tokens(self, encoder, keep: tuple[int, ...] = ()):
+        """What a CLIP tower makes of the windows up to its last block, read once for all steps.
+
+        Args:
+            encoder: the tower (`ovseg.encoders.CLIPViT`).
+            keep: blocks whose tokens are wanted as well.
+
+        Returns:
+            Its `TokenState`, with at least these blocks ``kept``.
+        """
+        state = self._read.get(id(encoder))
+        if state is None or not set(keep) <= set(state.kept):
+            state = self._read[id(encoder)] = encoder.tokens(self.pixels(encoder), keep=keep)
+        return state
 
     def pixels(self, encoder) -> torch.Tensor:
         """(B, 3, h, w) float32 as ``encoder`` wants to see them; the padding is its mean color."""

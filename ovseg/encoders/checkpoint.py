@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -25,7 +25,9 @@ _NAMED = 4  # names of tensors shown in one message
 
 
 def load_state_dict(
-    path: str | Path, keep: Callable[[str], bool] | None = None
+    path: str | Path,
+    keep: Callable[[str], bool] | None = None,
+    nests: Sequence[str] = (),
 ) -> dict[str, torch.Tensor]:
     """Tensors of a checkpoint by name, on the CPU, without running code from the file.
 
@@ -38,6 +40,7 @@ def load_state_dict(
         path: The file.
         keep: Which names to read, after unwrapping; all when not given. Others are never read
             from safetensors and TorchScript files.
+        nests: Further names of nestings to open.
 
     Raises:
         WeightsNotFoundError: No such file.
@@ -52,7 +55,7 @@ def load_state_dict(
     elif is_torchscript(path):
         state = read_torchscript(path, keep)
     else:
-        state = _unwrap(_read_torch(path), path)
+        state = _unwrap(_read_torch(path), path, (*_NESTS, *nests))
     state = _strip_module(state)
     if keep is not None:
         state = {name: tensor for name, tensor in state.items() if keep(name)}
@@ -104,10 +107,10 @@ def _head(path: Path) -> str:
     return f"{path.stat().st_size} bytes that start with {start[:8]!r}"
 
 
-def _unwrap(loaded: object, path: Path) -> dict[str, torch.Tensor]:
+def _unwrap(loaded: object, path: Path, nests: Sequence[str]) -> dict[str, torch.Tensor]:
     while isinstance(loaded, Mapping):
         tensors = {k: v for k, v in loaded.items() if isinstance(v, torch.Tensor)}
-        inner = next((loaded[k] for k in _NESTS if isinstance(loaded.get(k), Mapping)), None)
+        inner = next((loaded[k] for k in nests if isinstance(loaded.get(k), Mapping)), None)
         if inner is None:
             if tensors:
                 return tensors

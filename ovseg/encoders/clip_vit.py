@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -28,11 +28,14 @@ class TokenState:
         tokens: (B, P + h * w, D) float32; prefix tokens (class token) first, then raster order.
         grid: (h, w) patches.
         num_prefix: P.
+        kept: for the blocks asked for (B, P + h * w, D) float32: the stream between their
+            attention and their MLP, as the MLP sees it, which is normed.
     """
 
     tokens: torch.Tensor
     grid: tuple[int, int]
     num_prefix: int
+    kept: Mapping[int, torch.Tensor] = dataclasses.field(default_factory=dict)
 
 
 @MODELS.register_module()
@@ -110,17 +113,33 @@ class CLIPViT(Encoder):
     @property
     def last_block(self) -> LastBlock:
         """Pieces of the last block; input is the tokens of :meth:`tokens`."""
-        return LastBlock(self.visual.transformer.resblocks[-1])
+        return self.block(1)
 
-    def tokens(self, images: torch.Tensor) -> TokenState:
+    def block(self, from_end: int) -> LastBlock:
+        """Pieces of the last block (1), the one before it (2), and so on.
+
+        Raises:
+            ValueError: There is no such block.
+        """
+        blocks = self.visual.transformer.resblocks
+        if not 1 <= from_end <= len(blocks):
+            raise ValueError(f"block {from_end} from the end of {len(blocks)} does not exist.")
+        return LastBlock(blocks[-from_end])
+
+    def tokens(self, images: torch.Tensor, before: int = 1, keep: Sequence[int] = ()) -> TokenState:
         """Run everything up to the input of the last block.
 
         Args:
             images: (B, 3, H, W) float, normalised; H and W multiples of the patch size.
+            before: Stop before this block, counted from the end as in :meth:`block`.
+            keep: Blocks whose tokens are kept on the way, counted from 0, or from the end with -1
+                for the last block (which is not run, and so cannot be kept).
 
         Raises:
-            ValueError: A size the patch size does not divide.
+            ValueError: A size the patch size does not divide, or no such block to stop before.
+            ConfigError: A block to keep is none of those that are run.
         """
+        self.block(before)
         images = self.door(images)
         self.check_divisible(images, self.patch_size)
         visual = self.visual
@@ -137,8 +156,31 @@ class CLIPViT(Encoder):
                 self.native_grid,
             )
             x = visual.ln_pre(visual.patch_dropout(x + place.to(x.dtype)))
-            x = self._run(visual.transformer.resblocks[:-1], x)
-        return TokenState(self.out(x), grid, self.num_prefix_tokens)
+            kept: dict[int, torch.Tensor] = {}
+            blocks = visual.transformer.resblocks
+            stop = len(blocks) - before
+            numbers = {block: self._block_number(block, stop) for block in keep}
+            start = 0
+            for number in sorted(set(numbers.values())):
+                x = self._run(blocks[start:number], x)
+                pieces = LastBlock(blocks[number])
+                between = pieces.plain_attention(x)
+                normed = pieces.norm2(between)
+                kept.update((block, normed) for block, at in numbers.items() if at == number)
+                x = pieces.residual_mlp(between).to(x.dtype)
+                start = number + 1
+            x = self._run(blocks[start:stop], x)
+        return TokenState(self.out(x), grid, self.num_prefix_tokens, kept)
+
+    def _block_number(self, block: int, stop: int) -> int:
+        count = len(self.visual.transformer.resblocks)
+        number = block + count if block < 0 else block
+        if not 0 <= number < stop:
+            raise ConfigError(
+                f"block {block} of {self._name} cannot be kept: of its {count} blocks only 0 to "
+                f"{stop - 1} (or {-count} to {stop - 1 - count}) are run here."
+            )
+        return number
 
     def _run(self, blocks: torch.nn.ModuleList, x: torch.Tensor) -> torch.Tensor:
         # Older open_clip keeps the sequence first.

@@ -40,6 +40,8 @@ class FeatureState:
         k: (B, heads, N, d) keys of the last block.
         v: (B, heads, N, d) values of the last block.
         grid: (h, w) with ``h * w == N``.
+        attention: (B, heads, N) from the class token to the patches in the last block; None for a
+            model without class token.
 
     q and k are as they enter the attention product: after their norms, and with the rotation by
     position where the model is rotary (DINOv3).
@@ -50,6 +52,7 @@ class FeatureState:
     k: Tensor
     v: Tensor
     grid: tuple[int, int]
+    attention: Tensor | None = None
 
     def map(self, kind: Literal["tokens", "q", "k", "v"] = "tokens") -> Tensor:
         """Lay features out as an image, heads joined: (B, D, h, w)."""
@@ -187,7 +190,15 @@ class DINO(Encoder):
             k=self.out(k[:, :, first:]),
             v=self.out(v[:, :, first:]),
             grid=grid,
+            attention=self._class_attention(q, k),
         )
+
+    def _class_attention(self, q: Tensor, k: Tensor) -> Tensor | None:
+        if self.vit.cls_token is None:
+            return None
+        scale = self.vit.blocks[-1].attn.scale
+        weights = (q[:, :, 0:1].float() @ k.float().transpose(-2, -1) * scale).softmax(-1)
+        return weights[:, :, 0, self.num_prefix_tokens :]
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the normed patch tokens as a map (B, D, h, w); see :meth:`features`."""

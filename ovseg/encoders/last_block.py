@@ -87,6 +87,10 @@ class LastBlock:
         """Stream after the attention: x plus :meth:`attn_branch` of o, (B, L, D)."""
         return x + self.attn_branch(o)
 
+    def norm2(self, x: torch.Tensor) -> torch.Tensor:
+        """Norm before the MLP, (B, L, D) to (B, L, D)."""
+        return self._block.ln_2(self._cast(x)).float()
+
     def mlp(self, x: torch.Tensor) -> torch.Tensor:
         """What the MLP adds to the stream x: norm, MLP and layer scale, (B, L, D)."""
         block = self._block
@@ -96,11 +100,14 @@ class LastBlock:
         """Stream after the MLP: x plus :meth:`mlp` of x, (B, L, D)."""
         return x + self.mlp(x)
 
+    def plain_attention(self, x: torch.Tensor) -> torch.Tensor:
+        """Stream after the attention as CLIP runs it, (B, L, D) to (B, L, D)."""
+        q, k, v = (part.to(self._dtype) for part in self.qkv(self.norm1(x)))
+        return self.residual_attn(x, F.scaled_dot_product_attention(q, k, v))
+
     def plain(self, x: torch.Tensor) -> torch.Tensor:
         """The block as CLIP runs it, (B, L, D) to (B, L, D)."""
-        q, k, v = (part.to(self._dtype) for part in self.qkv(self.norm1(x)))
-        attended = F.scaled_dot_product_attention(q, k, v)
-        return self.residual_mlp(self.residual_attn(x, attended))
+        return self.residual_mlp(self.plain_attention(x))
 
     @property
     def _dtype(self) -> torch.dtype:

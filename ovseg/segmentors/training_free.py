@@ -21,13 +21,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from ovseg.dense import (
+    LogitMap,
+    LogProbabilities,
     Naming,
+    PatchLogits,
+    PatchNaming,
     Picture,
     Resized,
+    WholeImage,
     Window,
     WindowBatch,
     WindowLogits,
     splice,
+    spliceable_size,
 )
 from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
@@ -48,9 +54,11 @@ class TrainingFreeSegmentor(BaseModel):
             ask for them ("clip" is the image tower itself). Each is built once.
         guide: config of the `Guide` of the attention rule.
         splice: join the features of windows to one map of the picture before anything is named
-            ("splice, then segment"); otherwise their logits are averaged.
+            ("splice, then segment"); otherwise their logits are averaged. Pictures are then
+            stretched to whole patches rather than their windows padded.
         aggregator: config of the `Aggregator`; it works on the spliced map where there is one,
             else on every window.
+        foreground: config of the `Foreground`, for protocols with a ``foreground_threshold``.
         refiner: config of the `Refiner`.
         protocol: the numbers of the evaluation, see `Protocol`.
         vocabulary: anything `Vocabulary.load` takes; may be left out and given later by
@@ -70,6 +78,7 @@ class TrainingFreeSegmentor(BaseModel):
         guide: dict | None = None,
         splice: bool = False,
         aggregator: dict | None = None,
+        foreground: dict | None = None,
         refiner: dict | None = None,
         protocol: Protocol | dict | None = None,
         vocabulary: Any = None,
@@ -80,7 +89,12 @@ class TrainingFreeSegmentor(BaseModel):
     ) -> None:
         self_protocol = Protocol.load(protocol)
         super().__init__(
-            data_preprocessor=ImagePreprocessor(self_protocol.short_side, self_protocol.long_side)
+            data_preprocessor=ImagePreprocessor(
+                self_protocol.short_side,
+                self_protocol.long_side,
+                self_protocol.interpolation,
+                self_protocol.square,
+            )
         )
         if window_batch < 1:
             raise ConfigError(f"window_batch must be at least 1, got {window_batch}")
@@ -94,6 +108,7 @@ class TrainingFreeSegmentor(BaseModel):
         self.guide = None if guide is None else MODELS.build(guide)
         self.splice = splice
         self.aggregator = None if aggregator is None else MODELS.build(aggregator)
+        self.foreground = None if foreground is None else MODELS.build(foreground)
         self.refiner = None if refiner is None else MODELS.build(refiner)
         self._check_parts()
         self.classifier = TextClassifier(self.text_encoder, templates, cache=text_cache)
@@ -109,7 +124,17 @@ class TrainingFreeSegmentor(BaseModel):
                 f"{type(self.attention).__name__} needs a guide: set `guide`, for example "
                 "dict(type='DINOGuide', encoder='dino'), and name its encoder in `encoders`"
             )
-        for part in (self.guide, self.aggregator, self.refiner):
+        if self.aggregator is not None and self.aggregator.whole_pictures and not self.splice:
+            raise ConfigError(
+                f"{type(self.aggregator).__name__} works on whole pictures: set splice=True, so "
+                "that windows are joined first"
+            )
+        if self.protocol.foreground_threshold > 0 and self.foreground is None:
+            raise ConfigError(
+                "foreground_threshold asks which patches show a thing: set `foreground`, for "
+                "example dict(type='DINOiserForeground'), or foreground_threshold to 0"
+            )
+        for part in (self.guide, self.aggregator, self.foreground, self.refiner):
             name = getattr(part, "encoder", None)
             if name is not None and name != "clip" and name not in self.encoders:
                 known = ", ".join(["clip", *self.encoders])
@@ -142,8 +167,8 @@ class TrainingFreeSegmentor(BaseModel):
             loaded = loaded.with_background(background)
         if self.protocol.needs_background and loaded.background is None:
             raise ConfigError(
-                "prob_threshold and area_threshold give pixels to the background, but the "
-                "vocabulary has none: add background words or set the thresholds to 0"
+                "the protocol's thresholds give pixels to the background, but the vocabulary has "
+                "none: add background words or set the thresholds to 0"
             )
         if loaded != self.vocabulary:
             device = self.query_to_class.device
@@ -168,6 +193,12 @@ class TrainingFreeSegmentor(BaseModel):
         """Which weights this model runs on, for records."""
         parts = {"image_encoder": self.image_encoder, "text_encoder": self.text_encoder}
         parts.update(self.encoders.items())
+        learned = {
+            "guide": self.guide,
+            "aggregator": self.aggregator,
+            "foreground": self.foreground,
+        }
+        parts.update((name, part) for name, part in learned.items() if hasattr(part, "fingerprint"))
         return {name: part.fingerprint for name, part in parts.items()}
 
     # -- steps 1 to 4 --------------------------------------------------------------------------
@@ -220,15 +251,15 @@ class TrainingFreeSegmentor(BaseModel):
             Picture(image, original)
             for image, original in zip(inputs, originals or inputs, strict=True)
         ]
-        for sample, picture, (windows, features) in zip(
-            data_samples, pictures, self.join(pictures), strict=True
+        for sample, picture, logits in zip(
+            data_samples, pictures, self.logits(pictures), strict=True
         ):
-            logits = WindowLogits(windows, features, self.text, picture.size)
             size = tuple(sample.metainfo["ori_shape"][:2])
             if self.refiner is None:
-                found = naming.decode(Resized(logits, size), with_scores)
+                logits = self.as_logits(Resized(logits, size))
+                found = naming.decode(logits, with_scores)
             else:
-                encoder = self.encoder_of(self.refiner)
+                logits, encoder = self.as_logits(logits), self.encoder_of(self.refiner)
                 found = self.refiner(logits, picture, naming, size, encoder, with_scores)
             sample.set_data({"pred_sem_seg": PixelData(data=found.labels[None])})
             sample.set_metainfo({"areas": found.areas, "scores": found.scores})
@@ -246,59 +277,98 @@ class TrainingFreeSegmentor(BaseModel):
             self.protocol.area_threshold,
         )
 
+    def patch_naming(self, picture: Picture) -> PatchNaming | None:
+        """Step 4 at the patches of a picture, where the protocol has it there."""
+        if self.protocol.softmax == "pixels":
+            return None
+        background, threshold = None, self.protocol.foreground_threshold
+        if threshold > 0:
+            background = int((self.query_to_class == self.vocabulary.background).nonzero()[0])
+        return PatchNaming(self.scale, background, threshold, picture.foreground)
+
+    def as_logits(self, named: LogitMap) -> LogitMap:
+        """A map as `Naming` wants it, whose softmax at the patches may have been taken."""
+        return named if self.protocol.softmax == "pixels" else LogProbabilities(named, self.scale)
+
     @property
     def scale(self) -> float:
         """The logit scale in use."""
         fixed = self.protocol.logit_scale
         return self.text_encoder.logit_scale if fixed is None else fixed
 
-    def join(self, pictures: list[Picture]) -> list[tuple[list[Window], list[torch.Tensor]]]:
-        """Steps 1 to 3: for each picture its windows, and each window's (h, w, E) unit features.
+    def logits(self, pictures: list[Picture]) -> list[LogitMap]:
+        """Steps 1 to 4: for each picture the cosines of patches and queries, at its size.
 
-        Where features are spliced, the one window is the picture.
+        Where the protocol takes the softmax at patches, these are probabilities.
         """
-        read = self.read(pictures)
-        if not self.splice:
-            return [(w, [F.normalize(f, dim=-1) for f in features]) for w, features in read]
-        joined = []
-        for picture, (windows, features) in zip(pictures, read, strict=True):
-            whole, spliced = splice(windows, features, picture.size, self.image_encoder.patch_size)
-            if self.aggregator is not None:
-                batch = WindowBatch([picture], [whole])
-                (spliced,) = self.aggregator(spliced[None], batch, self.encoder_of(self.aggregator))
-            joined.append(([whole], [F.normalize(spliced, dim=-1)]))
-        return joined
+        patch = self.image_encoder.patch_size
+        if self.splice:
+            sizes = [spliceable_size(*p.size, patch, self.protocol.crop) for p in pictures]
+            pictures = [p.stretched(size) for p, size in zip(pictures, sizes, strict=True)]
+        maps = []
+        for picture, (windows, features) in zip(pictures, self.read(pictures), strict=True):
+            naming = self.patch_naming(picture)
+            if self.splice:
+                spliced = splice(windows, features, picture.size, patch)
+                (whole,) = WholeImage()(*picture.size, patch)
+                joined = self.embed(spliced[None], WindowBatch([picture], [whole]))
+                grid = PatchLogits(F.normalize(joined[0], dim=-1), self.text, naming, whole)
+                maps.append(Resized(grid, picture.size))
+            else:
+                units = [F.normalize(feature, dim=-1) for feature in features]
+                maps.append(WindowLogits(windows, units, self.text, picture.size, naming))
+        return maps
 
     def read(self, pictures: list[Picture]) -> list[tuple[list[Window], list[torch.Tensor]]]:
         """Steps 1 and 2: for each picture its windows, and each window's (h, w, E) features.
 
         Windows of one shape go through the encoder together, whichever picture they come from.
-        Windows that are not spliced are aggregated here as well.
+        Windows that are to be spliced are left as the last block made them: (h, w, D); others are
+        aggregated here as well.
         """
         patch = self.image_encoder.patch_size
         cuts = [self.protocol.cut(*picture.size, patch) for picture in pictures]
         features: list[list[torch.Tensor | None]] = [[None] * len(windows) for windows in cuts]
-        by_shape: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        by_shape: dict[tuple, list[tuple[int, int]]] = {}
         for i, windows in enumerate(cuts):
             for j, window in enumerate(windows):
-                by_shape.setdefault(window.padded_size, []).append((i, j))
+                shape = (i if self.attention.joint else None, window.padded_size)
+                by_shape.setdefault(shape, []).append((i, j))
         for places in by_shape.values():
-            for start in range(0, len(places), self.window_batch):
-                chunk = places[start : start + self.window_batch]
+            step = len(places) if self.attention.joint else self.window_batch
+            for start in range(0, len(places), step):
+                chunk = places[start : start + step]
                 batch = WindowBatch([pictures[i] for i, _ in chunk], [cuts[i][j] for i, j in chunk])
                 for (i, j), dense in zip(chunk, self.read_batch(batch), strict=True):
                     features[i][j] = dense
         return list(zip(cuts, features, strict=True))
 
     def read_batch(self, batch: WindowBatch) -> torch.Tensor:
-        """Step 2, and step 3 where windows are not spliced, for equal windows: (B, h, w, E)."""
+        """Step 2 for windows of one shape, (B, h, w, D), and step 3 where they are not spliced."""
+        state = batch.tokens(self.image_encoder, self.kept_blocks)
         guide = None
         if self.guide is not None:
             guide = self.guide(batch, self.encoder_of(self.guide))
-        features = self.dense_features(batch.pixels(self.image_encoder), guide)
-        if self.aggregator is not None and not self.splice:
-            features = self.aggregator(features, batch, self.encoder_of(self.aggregator))
+        tokens = self.last_block(state, guide)
+        return tokens if self.splice else self.embed(tokens, batch)
+
+    def embed(self, tokens: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
+        """From tokens (B, h, w, D) to features (B, h', w', E), aggregated on the way."""
+        aggregator = self.aggregator
+        self.look_for_things(batch)
+        if aggregator is not None and not aggregator.projected:
+            tokens = aggregator(tokens, batch, self.encoder_of(aggregator))
+        features = self._project(tokens)
+        if aggregator is not None and aggregator.projected:
+            features = aggregator(features, batch, self.encoder_of(aggregator))
         return features
+
+    def look_for_things(self, batch: WindowBatch) -> None:
+        """Note on the pictures which patches of these windows show a thing, if that matters."""
+        if self.protocol.foreground_threshold > 0:
+            things = self.foreground(batch, self.encoder_of(self.foreground))
+            for picture, window, one in zip(batch.pictures, batch.windows, things, strict=True):
+                picture.foreground[window] = one
 
     def dense_features(
         self, pixels: torch.Tensor, guide: torch.Tensor | None = None
@@ -312,6 +382,20 @@ class TrainingFreeSegmentor(BaseModel):
         Returns:
             (B, h, w, E) features as the tower projects them, not yet of unit length.
         """
-        encoder = self.image_encoder
-        tokens, grid = self.attention(encoder.last_block, encoder.tokens(pixels), guide)
-        return encoder.project(tokens).float().unflatten(1, grid)
+        return self._project(self.last_block(self.image_encoder.tokens(pixels), guide))
+
+    def last_block(self, state, guide: torch.Tensor | None = None) -> torch.Tensor:
+        """The last block by the attention rule: (B, h, w, D), before the tower's final norm."""
+        tokens, grid = self.attention(self.image_encoder.last_block, state, guide)
+        return tokens.unflatten(1, grid)
+
+    def _project(self, tokens: torch.Tensor) -> torch.Tensor:
+        projected = self.image_encoder.project(tokens.flatten(1, 2)).float()
+        return projected.unflatten(1, tokens.shape[1:3])
+
+    @property
+    def kept_blocks(self) -> tuple[int, ...]:
+        """Blocks of the image tower whose tokens other steps look at, window by window."""
+        parts = (self.guide,) if self.splice else (self.guide, self.aggregator, self.foreground)
+        wanted = [part.keep for part in parts if part is not None and part.encoder == "clip"]
+        return tuple(sorted(set().union(*wanted)))

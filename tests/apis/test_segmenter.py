@@ -175,3 +175,14 @@ def test_precision_and_random_weights_reach_every_encoder():
     assert {s.precision for s in (config.image_encoder, config.encoders.dino)} == {"bf16"}
     assert config.text_encoder.weights == "clip.safetensors"
     assert config.encoders.dino.weights is None
+
+
+def test_without_pretrained_weights_learned_layers_have_none_either():
+    head = {"type": "DINOiserGuide", "pretrained": "authors", "weights": "last.pt"}
+    pooling = {"type": "CorrelationPooling", "guide": head}
+    config = ConfigDict(image_encoder={}, aggregator=pooling, foreground={**head}, refiner=None)
+    _set_sources(config, True, None, None)
+    assert config.aggregator.guide.pretrained == "authors"
+    _set_sources(config, False, None, None)
+    for part in (config.aggregator.guide, config.foreground):
+        assert part.pretrained is None and part.weights is None

@@ -10,40 +10,34 @@ from PIL import Image
 
 from ovseg.datasets.builtin import (
     ADE20K150,
+    ADE20K847,
     Cityscapes19,
+    COCOObject81,
     COCOPanoptic133,
     COCOStuff171,
     FolderDataset,
 )
 from ovseg.errors import DatasetError
-
-PIPELINE = [
-    dict(type="LoadImage"),
-    dict(type="Resize", scale=(64, 16), keep_ratio=True),
-    dict(type="LoadMask"),
-    dict(type="PackSegInputs"),
-]
-
-
-def image(path, size=(4, 8)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((*size, 3), (200, 100, 0), np.uint8)).save(path)
-
-
-def mask(path, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.array(rows)).save(path)
-
-
-def rows(*values, dtype=np.uint8):
-    """A mask of 4 x 8 pixels, one row for each value."""
-    return np.repeat(np.array(values, dtype)[:, None], 8, axis=1)
+from tests.datasets.files import PIPELINE, image, mask, rows
 
 
 def ade20k(root):
     image(root / "images/validation/ADE_val_1.jpg")
     mask(root / "annotations/validation/ADE_val_1.png", rows(0, 1, 2, 150))
     return ADE20K150(data_root=str(root), pipeline=PIPELINE), [255, 0, 1, 149]
+
+
+def ade20k_847(root):
+    image(root / "images_detectron2/validation/ADE_val_1.jpg")
+    values = rows(65535, 0, 255, 846, dtype=np.uint16)
+    mask(root / "annotations_detectron2/validation/ADE_val_1.tif", values)
+    return ADE20K847(data_root=str(root), pipeline=PIPELINE), [65535, 0, 255, 846]
+
+
+def ade20k_847_with_its_list(root):
+    image(root / "images_detectron2/validation/ADE_val_2.jpg")  # not of the list
+    (root / "validation.txt").write_text("ADE_val_1\n")
+    return ade20k_847(root)
 
 
 def coco_panoptic(root):
@@ -70,6 +64,45 @@ def coco_stuff(root):
     image(root / "val2017/7.jpg")
     mask(root / "stuffthingmaps/val2017/7.png", rows(255, 0, 12, 181))
     return COCOStuff171(data_root=str(root), pipeline=PIPELINE), [255, 0, 11, 170]
+
+
+def coco_stuff_of_mmseg(root):
+    image(root / "images/val2017/7.jpg")
+    mask(root / "annotations/val2017/7.png", rows(255, 0, 12, 181))
+    mask(root / "annotations/val2017/7_labelTrainIds.png", rows(255, 0, 11, 170))
+    return COCOStuff171(data_root=str(root), pipeline=PIPELINE), [255, 0, 11, 170]
+
+
+def coco_stuff_of_mmseg_not_converted(root):
+    image(root / "images/val2017/7.jpg")
+    mask(root / "annotations/val2017/7.png", rows(255, 0, 12, 181))
+    return COCOStuff171(data_root=str(root), pipeline=PIPELINE), [255, 0, 11, 170]
+
+
+def coco_object(root):
+    image(root / "images/val2017/7.jpg")
+    mask(root / "annotations/val2017/7.png", rows(255, 0, 12, 181))  # what it was made of
+    mask(root / "annotations/val2017/7_instanceTrainIds.png", rows(0, 1, 11, 80))
+    return COCOObject81(data_root=str(root), pipeline=PIPELINE), [0, 1, 11, 80]
+
+
+def coco_object_in_the_folder_of_coco(root):
+    image(root / "val2017/7.jpg")
+    mask(root / "stuffthingmaps/val2017/7.png", rows(0, 0, 0, 0))  # gives way
+    mask(root / "annotations/val2017/7_instanceTrainIds.png", rows(0, 1, 11, 80))
+    return COCOObject81(data_root=str(root), pipeline=PIPELINE), [0, 1, 11, 80]
+
+
+def coco_object_from_pixel_maps(root):
+    image(root / "val2017/7.jpg")
+    mask(root / "stuffthingmaps/val2017/7.png", rows(255, 89, 12, 91))  # a thing, a thing, stuff
+    return COCOObject81(data_root=str(root), pipeline=PIPELINE), [0, 80, 12, 0]
+
+
+def coco_object_from_pixel_maps_of_mmseg(root):
+    image(root / "images/val2017/7.jpg")
+    mask(root / "annotations/val2017/7.png", rows(255, 0, 181, 1))
+    return COCOObject81(data_root=str(root), pipeline=PIPELINE), [0, 1, 0, 2]
 
 
 def coco_stuff_converted(root):
@@ -118,9 +151,17 @@ def folder_of_many_classes(root):
 
 LAYOUTS = [
     ade20k,
+    ade20k_847,
+    ade20k_847_with_its_list,
     coco_panoptic,
     coco_stuff,
+    coco_stuff_of_mmseg,
+    coco_stuff_of_mmseg_not_converted,
     coco_stuff_converted,
+    coco_object,
+    coco_object_in_the_folder_of_coco,
+    coco_object_from_pixel_maps,
+    coco_object_from_pixel_maps_of_mmseg,
     cityscapes_train_ids,
     cityscapes_label_ids,
     folder,
@@ -148,6 +189,8 @@ def test_layouts(tmp_path, layout):
     "dataset, vocabulary, classes, things",
     [
         (ADE20K150, "ade20k-150", 150, None),
+        (ADE20K847, "ade20k-847", 847, None),
+        (COCOObject81, "coco-object-81", 81, None),
         (COCOStuff171, "coco-stuff-171", 171, 80),
         (Cityscapes19, "cityscapes-19", 19, None),
     ],
@@ -270,8 +313,23 @@ def other_size(root):
     return FolderDataset(data_root=str(root), classes=["x"], pipeline=PIPELINE)[0]
 
 
+def unfinished_conversion(root):
+    image(root / "images_detectron2/validation/ADE_val_1.jpg")
+    mask(root / "annotations_detectron2/validation/ADE_val_1.tif", rows(0, 0, 0, 0))
+    (root / "validation.txt").write_text("ADE_val_1\nADE_val_2\n")
+    return ADE20K847(data_root=str(root))
+
+
+def pixel_map_of_another_set(root):
+    image(root / "val2017/7.jpg")
+    mask(root / "stuffthingmaps/val2017/7.png", rows(0, 11, 182, 254))
+    COCOObject81(data_root=str(root)).check_masks()
+
+
 WRONG = {
-    no_folder: r"images/validation of ADE20K150 does not exist; set data_root",
+    no_folder: r"images/validation of ADE20K150 does not exist; set data_root.*2016\.zip is at",
+    unfinished_conversion: r"1 of 2 images of ADE20K847 are missing.*ADE_val_2\.jpg; complete",
+    pixel_map_of_another_set: r"7\.png holds the label\(s\) 11, 182, 254, which none of the 81",
     no_masks: r"Folder of masks .*annotations/validation",
     one_mask_missing: r"1 of 2 masks of FolderDataset are missing, the first is .*b\.png",
     empty_folder: r"found no images",

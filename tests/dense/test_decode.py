@@ -87,3 +87,31 @@ def test_more_classes_than_a_byte_can_count():
     found = decode(Held(logits), torch.arange(847), 847, scale=40)
     assert found.labels.dtype == torch.int32
     assert found.labels.unique().tolist() == [846]
+
+
+class InPieces:
+    """A map made for a few queries of some rows at a time."""
+
+    def __init__(self, data, rows, queries):
+        self.data, self.size, self.steps = data, tuple(data.shape[-2:]), (rows, queries)
+
+    def pieces(self):
+        rows, queries = self.steps
+        for start in range(0, self.size[0], rows):
+            yield start, self.data[:, start : start + rows].split(queries)
+
+
+@pytest.mark.parametrize("steps", [(1, 1), (7, 2), (20, 3), (50, 50)])
+@pytest.mark.parametrize(("owners", "scale", "prob", "area", "background"), CASES)
+def test_pieces_of_a_map_give_what_the_map_gives(owners, scale, prob, area, background, steps):
+    torch.manual_seed(2)
+    settings = {"scale": scale, "prob_threshold": prob, "area_threshold": area}
+    settings |= {"background": background, "with_scores": True}
+    logits = torch.randn(len(owners), 20, 30) * 0.3
+    owners = torch.tensor(owners)
+    count = int(owners.max()) + 1
+    whole = decode(Held(logits), owners, count, **settings)
+    pieces = decode(InPieces(logits, *steps), owners, count, **settings)
+    assert torch.equal(pieces.labels, whole.labels)
+    assert torch.equal(pieces.areas, whole.areas)
+    torch.testing.assert_close(pieces.scores, whole.scores)

@@ -4,7 +4,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ovseg.dense import Resized, SlidingWindows, WholeImage, WindowLogits
+from ovseg.dense import (
+    Cropped,
+    LogProbabilities,
+    PatchLogits,
+    Resized,
+    SlidingWindows,
+    TensorMap,
+    WholeImage,
+    WindowLogits,
+)
+from ovseg.dense.logit_map import bands
 
 
 class Held:
@@ -92,3 +102,62 @@ def test_window_logits_hold_only_the_windows_at_hand():
         stitched.rows(row, row + 1)
         most = max(most, len(stitched._ready))
     assert most <= 4 < len(windows)
+
+
+def test_patches_that_were_enlarged_are_enlarged_once():
+    features, text = torch.randn(3, 4, 5), torch.randn(6, 5)
+    patches = PatchLogits(features, text)
+    grid = patches.rows(0, 3)
+    torch.testing.assert_close(grid, torch.einsum("hwe,qe->qhw", features, text))
+    expected = F.interpolate(grid[None], (31, 20), mode="bilinear")[0]
+    twice = Resized(Resized(patches, (9, 11)), (31, 20))
+    torch.testing.assert_close(in_bands(twice, 4), expected)
+
+
+def test_other_maps_are_resized_step_by_step():
+    source = torch.randn(2, 8, 10)
+    half = F.interpolate(source[None], (4, 5), mode="bilinear")
+    expected = F.interpolate(half, (9, 7), mode="bilinear")[0]
+    found = in_bands(Resized(Resized(TensorMap(source), (4, 5)), (9, 7)), 2)
+    torch.testing.assert_close(found, expected)
+
+
+def test_cropping():
+    source = torch.randn(2, 8, 10)
+    assert torch.equal(in_bands(Cropped(TensorMap(source), (5, 7)), 2), source[:, :5, :7])
+
+
+def test_some_queries_only():
+    windows = SlidingWindows(32, 16)(32, 64, 8)
+    features = [torch.randn(4, 4, 5) for _ in windows]
+    text, queries = torch.randn(6, 5), torch.tensor([4, 0])
+    stitched = Resized(WindowLogits(windows, features, text, (32, 64)), (20, 30))
+    patches = Resized(PatchLogits(features[0], text), (20, 30))
+    held = Cropped(TensorMap(torch.randn(6, 9, 30)), (9, 20))
+
+    def name(cosines, window):
+        return cosines.softmax(0)
+
+    named = Resized(WindowLogits(windows, features, text, (32, 64), name), (20, 30))
+    grid = LogProbabilities(PatchLogits(features[0], text, name), 2.0)
+    for source in (stitched, patches, held, named, grid):
+        expected = in_bands(source, 8)[queries]
+        torch.testing.assert_close(in_bands(source.select(queries), 8), expected)
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(4 * 3 * 10 * 4, [(0, 4), (4, 8), (8, 9)]), (1, [(i, i + 1) for i in range(9)])],
+)
+def test_bands_are_bounded(limit, expected):
+    assert list(bands(9, 3, 10, limit)) == expected
+
+
+def test_a_map_of_some_queries_is_that_part_of_the_map():
+    windows = SlidingWindows(32, 16)(40, 56, 8)
+    features = [unit_rows(4, 4, 6) for _ in windows]
+    text = unit_rows(9, 6)
+    whole = Resized(WindowLogits(windows, features, text, (40, 56)), (21, 30))
+    part = whole.queries(3, 7)
+    assert whole.num_queries == 9 and part.num_queries == 4
+    torch.testing.assert_close(in_bands(part, 5), in_bands(whole, 21)[3:7])

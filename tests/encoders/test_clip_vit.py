@@ -154,3 +154,33 @@ def test_real_architectures_build(encoder, model):
         built = encoder(model, pretrained=None)
         images = torch.empty(1, 3, 224, 448)
     assert built(images).shape == (1, built.embed_dim)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["vit", "vit-layerscale", "vit-qknorm"])
+@pytest.mark.parametrize("wanted", [(-2,), (0,), (-2, 0)])
+def test_tokens_of_blocks_are_kept_on_the_way(tiny_clip, kind, wanted):
+    encoder, _ = _encoder(tiny_clip, kind)
+    images = torch.randn(2, 3, 64, 64)
+    blocks, seen = encoder.visual.transformer.resblocks, {}
+    handles = [
+        blocks[block].ln_2.register_forward_hook(
+            lambda m, i, output, block=block: seen.__setitem__(block, output)
+        )
+        for block in wanted
+    ]
+    encoder.visual(images)
+    for handle in handles:
+        handle.remove()
+    state = encoder.tokens(images, keep=wanted)
+    assert set(state.kept) == set(wanted)
+    for block in wanted:
+        torch.testing.assert_close(state.kept[block], seen[block], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(state.tokens, encoder.tokens(images).tokens, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("block", "before"), [(-1, 1), (3, 1), (-5, 1), (2, 2)])
+def test_blocks_that_are_not_run_cannot_be_kept(tiny_clip, block, before):
+    encoder, _ = _encoder(tiny_clip)
+    with pytest.raises(ConfigError, match="cannot be kept"):
+        encoder.tokens(torch.randn(1, 3, 64, 64), before=before, keep=(block,))

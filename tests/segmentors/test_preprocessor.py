@@ -4,7 +4,11 @@ import mmcv
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import center_crop, resize
 
 from ovseg.segmentors import ImagePreprocessor
 from ovseg.segmentors.preprocessor import protocol_size
@@ -43,3 +47,42 @@ def test_images_of_different_sizes_stay_apart_and_remember_their_size():
     assert [tuple(i.shape) for i in data["inputs"]] == [(3, 32, 43), (3, 96, 32)]
     assert [s.img_shape for s in samples] == [(32, 43), (96, 32)]
     assert [s.ori_shape for s in samples] == [(60, 80), (180, 60)]
+
+
+def labelled(height, width, seed=0):
+    rng = np.random.default_rng(seed)
+    sample = SegDataSample(metainfo={"ori_shape": (height, width)})
+    truth = rng.integers(0, 5, (1, height, width))
+    sample.gt_sem_seg = PixelData(data=torch.from_numpy(truth))
+    return (
+        torch.from_numpy(rng.integers(0, 256, (3, height, width), dtype=np.uint8)),
+        sample,
+        truth[0],
+    )
+
+
+@pytest.mark.parametrize("size", [(480, 640), (333, 500), (500, 375), (64, 64), (20, 90), (37, 11)])
+@pytest.mark.parametrize("side", [64, 96])
+def test_squares_are_torchvisions(size, side):
+    image, sample, truth = labelled(*size)
+    expected = Image.fromarray(image.permute(1, 2, 0).numpy())
+    expected = center_crop(resize(expected, side, InterpolationMode.BICUBIC), side)
+    mask = Image.fromarray(truth.astype(np.uint8))
+    mask = center_crop(resize(mask, side, InterpolationMode.NEAREST), side)
+    data = ImagePreprocessor(side, 100, "bicubic", square=True)(
+        {"inputs": [image], "data_samples": [sample]}
+    )
+    np.testing.assert_array_equal(data["inputs"][0].permute(1, 2, 0).numpy(), np.array(expected))
+    np.testing.assert_array_equal(sample.gt_sem_seg.data[0].numpy(), np.array(mask))
+    assert sample.ori_shape == sample.img_shape == (side, side)
+    assert data["originals"][0].shape[-2:] == (min(size), min(size))
+
+
+def test_pictures_without_a_ground_truth_are_not_cut():
+    image, _, _ = labelled(40, 60)
+    sample = SegDataSample()
+    data = ImagePreprocessor(20, 100, "bicubic", square=True)(
+        {"inputs": [image], "data_samples": [sample]}
+    )
+    assert data["inputs"][0].shape == (3, 20, 30)
+    assert sample.ori_shape == (40, 60)

@@ -25,6 +25,8 @@ def test_the_cut_follows_the_numbers():
         ({"area_threshold": -0.1}, "area_threshold"),
         ({"logit_scale": -40}, "logit_scale"),
         ({"shortside": 336}, "shortside"),
+        ({"interpolation": "nearest"}, "interpolation"),
+        ({"square": True}, "short_side"),
     ],
 )
 def test_impossible_numbers_are_refused_by_name(settings, word):

@@ -12,12 +12,16 @@ import clip_data  # noqa: E402
 import clip_loss  # noqa: E402
 import clip_model  # noqa: E402
 import clip_score  # noqa: E402
+import convclip_data  # noqa: E402
+import convclip_model  # noqa: E402
 import make_tokenizer  # noqa: E402
 import sam_data  # noqa: E402
 import sam_loss  # noqa: E402
 import sam_model  # noqa: E402
+import score_convclip  # noqa: E402
 import score_sam  # noqa: E402
 import train_clip  # noqa: E402
+import train_convclip  # noqa: E402
 import train_sam  # noqa: E402
 
 __all__ = [
@@ -26,11 +30,15 @@ __all__ = [
     "clip_loss",
     "clip_model",
     "clip_score",
+    "convclip_data",
+    "convclip_model",
     "make_tokenizer",
     "sam_data",
     "sam_loss",
     "sam_model",
+    "score_convclip",
     "score_sam",
     "train_clip",
+    "train_convclip",
     "train_sam",
 ]

@@ -114,6 +114,26 @@ def explained(
     return -(assign(sharpness * logits, share) * logits.log_softmax(-1)).sum(-1).mean()
 
 
+def regions(
+    features: torch.Tensor, plan: torch.Tensor, share: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What each word of a caption was given of its picture, pooled as a mask would pool it.
+
+    Args:
+        features: (B, N, D).
+        plan: (B, N, P), see `assign`.
+        share: (B, P), see `shares`.
+
+    Returns:
+        The mean features (R, D) float32 of all true words of all pictures, and which word each
+        of them is (R,) int64.
+    """
+    image, word = torch.nonzero(share > 0, as_tuple=True)
+    weight = plan.transpose(1, 2)[image, word]
+    weight = weight / weight.sum(1, keepdim=True)
+    return torch.einsum("rn,rnd->rd", weight, features.float()[image]), word
+
+
 def unit(features: torch.Tensor) -> torch.Tensor:
     """Rows of length one, in float32."""
     return F.normalize(features.float(), dim=-1)

@@ -48,10 +48,13 @@ _FREE = {"work_dir", "workers", "device", "log_every", "eval_every", "eval_scene
 class NanoTrainer:
     """Everything that has state: towers, optimizer, how far the run has come."""
 
+    #: How the record of a run names the script and the scores.
+    recipe, scored_as = "tools/nano/train_clip.py", "held_out_close_ups_miou"
+
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         torch.manual_seed(args.seed)
-        self.model = NanoCLIP(args.model, torch.device(args.device), args.amp)
+        self.model = self.build_model()
         self.clip = self.model.clip
         self.dense_scale = torch.nn.Parameter(torch.tensor(math.log(20.0), device=args.device))
         decayed = [p for p in self.clip.parameters() if p.ndim > 1]
@@ -65,6 +68,29 @@ class NanoTrainer:
         self.checkpoint = args.work_dir / "last.pt"
         if self.checkpoint.exists():
             self._resume()
+
+    def build_model(self) -> NanoCLIP:
+        """The towers, with random weights."""
+        return NanoCLIP(self.args.model, torch.device(self.args.device), self.args.amp)
+
+    def build_loader(self) -> DataLoader:
+        """Batches from where the run stands to its end."""
+        args = self.args
+        data = CaptionedScenes(args.steps * args.batch, args.size, start=self.step * args.batch)
+        return DataLoader(data, args.batch, collate_fn=collate, **self.drawing())
+
+    def drawing(self) -> dict:
+        """How a loader's processes draw."""
+        workers = self.args.workers
+        return {
+            "num_workers": workers,
+            "persistent_workers": workers > 0,
+            "prefetch_factor": 8 if workers else None,
+        }
+
+    def images_seen(self) -> int:
+        """Pictures of the whole run."""
+        return self.args.steps * self.args.batch
 
     @property
     def arguments(self) -> dict:
@@ -165,19 +191,10 @@ class NanoTrainer:
     def run(self) -> None:
         """Train from where the run stands to its end."""
         args = self.args
-        data = CaptionedScenes(args.steps * args.batch, args.size, start=self.step * args.batch)
-        loader = DataLoader(
-            data,
-            args.batch,
-            collate_fn=collate,
-            num_workers=args.workers,
-            persistent_workers=args.workers > 0,
-            prefetch_factor=8 if args.workers else None,
-        )
         self.clip.train()
         recent: list[dict[str, float]] = []
         began = time.time() - self.seconds
-        for batch in loader:
+        for batch in self.build_loader():
             recent.append(self.train_step(*batch))
             self.seconds = time.time() - began
             last = self.step == args.steps
@@ -206,15 +223,15 @@ class NanoTrainer:
         save_file(weights, path)
         device, threads = torch.device(self.args.device).type, torch.get_num_threads()
         record = {
-            "recipe": "tools/nano/train_clip.py",
+            "recipe": self.recipe,
             "arguments": {k: v for k, v in vars(self.args).items() if k != "work_dir"},
-            "images": self.args.steps * self.args.batch,
+            "images": self.images_seen(),
             "parameters": sum(tensor.numel() for tensor in weights.values()),
             "seconds": round(self.seconds),
             "hardware": f"{device}, {threads} threads, {platform.machine()}",
             "versions": _versions(),
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "held_out_close_ups_miou": self.scores(),
+            self.scored_as: self.scores(),
         }
         record_path = path.with_suffix(".record.json")
         record_path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -236,7 +253,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_clip"))
     parser.add_argument("--model", default="nano-vit-8", help="a JSON file of ovseg/assets/nano")
-    parser.add_argument("--steps", type=int, default=1100)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--size", type=int, default=64, help="side of the scenes in pixels")
     parser.add_argument("--bank", type=int, default=128, help="phrases a batch is compared with")
@@ -255,14 +272,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line."""
-    args = parse_args(argv)
+def train(trainer: type[NanoTrainer], args: argparse.Namespace) -> None:
+    """Run a recipe to its end, or until it is interrupted."""
     args.work_dir.mkdir(parents=True, exist_ok=True)
     try:
-        NanoTrainer(args).run()
+        trainer(args).run()
     except KeyboardInterrupt:
         raise SystemExit("interrupted: the same command goes on from the last checkpoint") from None
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    train(NanoTrainer, parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -1,23 +1,19 @@
 # The procedural scenes: 500 held-out images of 256 pixels, drawn as they are needed.
+_base_ = '../benchmark.py'
+
 test_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='ScenesDataset',
         split='val',
         length=500,  # fewer for a quick look
         size=256,  # side, or (H, W); a scene is the same at any size
         zoom=1.0,  # 2 shows things and textures twice as large
+        # In place of files: image and mask are drawn.
         pipeline=[
             dict(type='RenderScene'),
             dict(
                 type='PackSegInputs',
                 meta_keys=('img_path', 'ori_shape', 'img_shape', 'reduce_zero_label', 'caption')),
-        ],
-        test_mode=True),
+        ]),
 )
-# absent: how classes count that the ground truth does not hold ('union', 'gt' or 'zero')
-test_evaluator = dict(type='SegmentationScores', absent='union')
-test_cfg = dict(type='TestLoop')

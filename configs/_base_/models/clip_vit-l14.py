@@ -1,0 +1,22 @@
+# OpenAI's CLIP ViT-L/14.
+model = dict(
+    type='TrainingFreeSegmentor',
+    image_encoder=dict(
+        type='CLIPViT',
+        model='ViT-L-14-quickgelu',
+        pretrained='openai',  # None: random weights
+        weights=None,  # a local file of CLIP weights, instead of `pretrained`
+        precision='fp32',  # fp32, bf16 or fp16
+        # how position embeddings reach other sizes; this is SCLIP's and Trident's way
+        position='bicubic_offset',
+    ),
+    text_encoder=dict(
+        type='CLIPText',
+        model='ViT-L-14-quickgelu',
+        pretrained='openai',
+        weights=None,
+        precision='fp32',
+    ),
+    templates='openai80',
+    window_batch=8,  # windows that go through the encoder together: speed against memory
+)

@@ -1,0 +1,2 @@
+# CLIPtrase on the procedural scenes.
+_base_ = ['./cliptrase_nano.py', '../_base_/datasets/scenes.py']

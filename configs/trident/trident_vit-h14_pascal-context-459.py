@@ -1,0 +1,6 @@
+# Trident with OpenCLIP ViT-H/14 on pascal-context-459.
+_base_ = ['./trident_vit-h14.py', '../_base_/datasets/pascal-context-459.py']
+model = dict(
+    vocabulary='pascal-context-459/trident',  # the class file of the protocol
+    protocol=dict(name='trident-448', short_side=448),
+)

@@ -1,0 +1,6 @@
+# Trident with CLIP ViT-L/14 on ade20k-847.
+_base_ = ['./trident_vit-l14.py', '../_base_/datasets/ade20k-847.py']
+model = dict(
+    vocabulary='ade20k-847/trident',  # the class file of the protocol
+    protocol=dict(name='trident-448', short_side=448),
+)

@@ -1,0 +1,6 @@
+# Trident with CLIP ViT-L/14 on pascal-context-59.
+_base_ = ['./trident_vit-l14.py', '../_base_/datasets/pascal-context-59.py']
+model = dict(
+    vocabulary='pascal-context-59/trident',  # the class file of the protocol
+    refiner=dict(coarse_threshold=0.15),
+)

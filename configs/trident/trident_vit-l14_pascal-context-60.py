@@ -1,0 +1,7 @@
+# Trident with CLIP ViT-L/14 on pascal-context-60.
+_base_ = ['./trident_vit-l14.py', '../_base_/datasets/pascal-context-60.py']
+model = dict(
+    vocabulary='pascal-context-60/trident',  # the class file of the protocol
+    refiner=dict(coarse_threshold=0.15),
+    protocol=dict(prob_threshold=0.15),
+)

@@ -1,0 +1,5 @@
+"""What is trained."""
+
+from ovseg.heads.dinoiser import DINOiserHead
+
+__all__ = ["DINOiserHead"]

@@ -1,0 +1,63 @@
+"""Clusters of points by density, and a median over neighbors: what CLIPtrase's refinement needs."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.sparse.csgraph import connected_components
+from torch.nn import functional as F
+
+
+def dbscan(points: torch.Tensor, eps: float, min_samples: int) -> np.ndarray:
+    """Cluster points by density, as scikit-learn's DBSCAN with Euclidean distance does.
+
+    A point with enough neighbors is a core; cores within reach of each other are one cluster, and
+    other points within reach of a core join the first such cluster. All distances are held.
+
+    Source: Ester et al., A Density-Based Algorithm for Discovering Clusters, KDD 1996.
+
+    Args:
+        points: (N, D).
+        eps: greatest distance of neighbors.
+        min_samples: neighbors that make a core, the point itself among them.
+
+    Returns:
+        (N,) int64 clusters from 0, in the order of their first cores; -1 for noise.
+    """
+    points = points.detach().double()
+    squares = points.square().sum(1)
+    squared = squares[:, None] + squares[None] - 2 * points @ points.T
+    near = (squared <= eps**2).cpu().numpy()
+    np.fill_diagonal(near, True)
+    labels = np.full(len(near), -1)
+    cores = np.flatnonzero(near.sum(1) >= min_samples)
+    if len(cores) == 0:
+        return labels
+    # Components are numbered by their first core.
+    count, of_core = connected_components(near[np.ix_(cores, cores)], directed=False)
+    first = np.full(count, len(cores))
+    np.minimum.at(first, of_core, np.arange(len(cores)))
+    of_core = np.argsort(np.argsort(first))[of_core]
+    reached = np.where(near[:, cores], of_core, count).min(1)
+    labels[reached < count] = reached[reached < count]
+    labels[cores] = of_core
+    return labels
+
+
+def median_filter(plane: torch.Tensor, size: int) -> torch.Tensor:
+    """The median of the ``size`` x ``size`` pixels around each; the border is mirrored.
+
+    Args:
+        plane: (H, W) float.
+        size: odd number of pixels.
+
+    Returns:
+        (H, W); as `scipy.ndimage.median_filter` gives it.
+    """
+    reach = size // 2
+    for dim in (0, 1):
+        length = plane.shape[dim]
+        at = torch.arange(-reach, length + reach, device=plane.device) % (2 * length)
+        plane = plane.index_select(dim, torch.where(at < length, at, 2 * length - 1 - at))
+    around = F.unfold(plane[None, None], size)[0].median(0).values
+    return around.view(plane.shape[0] - 2 * reach, plane.shape[1] - 2 * reach)
