@@ -125,8 +125,8 @@ def sam_architecture(model: str | Mapping | SAMArchitecture) -> tuple[str, SAMAr
     """Read a SAM's sizes from a name or a mapping.
 
     Args:
-        model: ``"vit_b"``, ``"vit_l"``, ``"vit_h"`` or ``"nano-sam-8"``; or a mapping of the fields of
-            :class:`SAMArchitecture` to change, with an optional ``base`` (a name to start from,
+        model: ``"vit_b"``, ``"vit_l"``, ``"vit_h"`` or ``"nano-sam-8"``; or a mapping of the fields
+            of :class:`SAMArchitecture` to change, with an optional ``base`` (a name to start from,
             by default ``"vit_b"``) and an optional ``name``; or the sizes themselves.
 
     Returns:
