@@ -102,10 +102,17 @@ class SAMTrainer:
         part.replace(self.checkpoint)
 
     def learning_rate(self) -> float:
-        """Linear warm-up, then one cosine down to a hundredth."""
-        warm = min(1.0, (self.step + 1) / self.args.warmup)
-        progress = min(1.0, self.step / self.args.steps)
-        return self.args.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+        """Linear warm-up, then a cosine down to a hundredth; from ``restart`` on again, half as high.
+
+        (Loshchilov and Hutter, "SGDR", 2017.)
+        """
+        args, step = self.args, self.step
+        began, ends, peak = 0, args.restart, args.lr
+        if step >= args.restart:
+            began, ends, peak = args.restart, args.steps, args.lr / 2
+        warm = min(1.0, (step - began + 1) / args.warmup)
+        progress = min(1.0, (step - began) / max(1, ends - began))
+        return peak * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
     def loss(
         self, batch: dict[str, torch.Tensor], rng: np.random.Generator
@@ -298,7 +305,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_sam"))
     parser.add_argument("--model", default="nano-sam-8", help="see ovseg/encoders/sam_build.py")
-    parser.add_argument("--steps", type=int, default=3600)
+    parser.add_argument("--steps", type=int, default=5800)
+    parser.add_argument("--restart", type=int, default=3600, help="of the learning rate, a step")
     parser.add_argument("--batch", type=int, default=12, help="pictures")
     parser.add_argument(
         "--prompts",
