@@ -102,12 +102,12 @@ class SAMTrainer:
         part.replace(self.checkpoint)
 
     def learning_rate(self) -> float:
-        """Linear warm-up, then a cosine down to a hundredth; from ``restart`` on again, half as high.
+        """Linear warm-up, then a cosine down to a hundredth; from ``restart`` on once more.
 
-        (Loshchilov and Hutter, "SGDR", 2017.)
+        The second time it is half as high. As Loshchilov and Hutter, "SGDR" (2017).
         """
         args, step = self.args, self.step
-        began, ends, peak = 0, args.restart, args.lr
+        began, ends, peak = 0, min(args.restart, args.steps), args.lr
         if step >= args.restart:
             began, ends, peak = args.restart, args.steps, args.lr / 2
         warm = min(1.0, (step - began + 1) / args.warmup)
