@@ -15,9 +15,14 @@ import clip_score  # noqa: E402
 import convclip_data  # noqa: E402
 import convclip_model  # noqa: E402
 import make_tokenizer  # noqa: E402
+import sam_data  # noqa: E402
+import sam_loss  # noqa: E402
+import sam_model  # noqa: E402
 import score_convclip  # noqa: E402
+import score_sam  # noqa: E402
 import train_clip  # noqa: E402
 import train_convclip  # noqa: E402
+import train_sam  # noqa: E402
 
 __all__ = [
     "NANO",
@@ -28,7 +33,12 @@ __all__ = [
     "convclip_data",
     "convclip_model",
     "make_tokenizer",
+    "sam_data",
+    "sam_loss",
+    "sam_model",
     "score_convclip",
+    "score_sam",
     "train_clip",
     "train_convclip",
+    "train_sam",
 ]
