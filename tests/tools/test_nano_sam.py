@@ -208,10 +208,10 @@ def shipped():
 def test_the_packaged_weights_find_things(shipped):
     """Floors far below the benchmark's figures, on scenes of another split."""
     scores = score_sam.score(shipped, "check", 12)
-    assert scores["box_things"] > 0.85
+    assert scores["box_things"] > 0.78
     assert scores["point_things"] > 0.68
     assert scores["point_best_things"] >= scores["point_things"]
-    assert scores["mask_box_point_things"] > 0.85
+    assert scores["mask_box_point_things"] > 0.78
     assert scores["quality_correlation"] > 0.5
 
 

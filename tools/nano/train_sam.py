@@ -305,7 +305,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_sam"))
     parser.add_argument("--model", default="nano-sam-8", help="see ovseg/encoders/sam_build.py")
-    parser.add_argument("--steps", type=int, default=5800)
+    parser.add_argument("--steps", type=int, default=3600)
     parser.add_argument("--restart", type=int, default=3600, help="of the learning rate, a step")
     parser.add_argument("--batch", type=int, default=12, help="pictures")
     parser.add_argument(
