@@ -47,9 +47,9 @@ class SAM(Encoder):
     with ``segment_anything.SamPredictor``.
 
     Args:
-        model: ``"vit_b"``, ``"vit_l"``, ``"vit_h"``, or a mapping of sizes
+        model: ``"vit_b"``, ``"vit_l"``, ``"vit_h"``, ``"nano-sam-8"``, or a mapping of sizes
             (:func:`ovseg.encoders.sam_build.sam_architecture`).
-        pretrained: Tag of known weights; None means random ones.
+        pretrained: Tag of known weights (``"ovseg"`` for packaged ones); None means random ones.
         weights: Local file of weights (safetensors, or the authors' .pth); wins over
             ``pretrained``.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``.

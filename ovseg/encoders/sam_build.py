@@ -95,7 +95,8 @@ class SAMArchitecture:
         return side, side
 
 
-#: The three published sizes (Kirillov et al., "Segment Anything", 2023).
+#: The three published sizes (Kirillov et al., "Segment Anything", 2023), and the one whose weights
+#: are packaged (tag ``ovseg``).
 SAM_ARCHITECTURES: dict[str, SAMArchitecture] = {
     "vit_b": SAMArchitecture(),
     "vit_l": SAMArchitecture(
@@ -104,6 +105,19 @@ SAM_ARCHITECTURES: dict[str, SAMArchitecture] = {
     "vit_h": SAMArchitecture(
         embed_dim=1280, depth=32, num_heads=16, global_attn_indexes=(7, 15, 23, 31)
     ),
+    "nano-sam-8": SAMArchitecture(
+        embed_dim=128,
+        depth=5,
+        num_heads=4,
+        global_attn_indexes=(2, 4),
+        window_size=8,
+        image_size=128,
+        patch_size=8,
+        out_chans=64,
+        decoder_heads=2,
+        decoder_mlp_dim=256,
+        iou_hidden_dim=64,
+    ),
 }
 
 
@@ -111,8 +125,8 @@ def sam_architecture(model: str | Mapping | SAMArchitecture) -> tuple[str, SAMAr
     """Read a SAM's sizes from a name or a mapping.
 
     Args:
-        model: ``"vit_b"``, ``"vit_l"`` or ``"vit_h"``; or a mapping of the fields of
-            :class:`SAMArchitecture` to change, with an optional ``base`` (a name to start from,
+        model: ``"vit_b"``, ``"vit_l"``, ``"vit_h"`` or ``"nano-sam-8"``; or a mapping of the fields
+            of :class:`SAMArchitecture` to change, with an optional ``base`` (a name to start from,
             by default ``"vit_b"``) and an optional ``name``; or the sizes themselves.
 
     Returns:

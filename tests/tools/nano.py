@@ -18,11 +18,16 @@ import dino_data  # noqa: E402
 import dino_loss  # noqa: E402
 import dino_model  # noqa: E402
 import make_tokenizer  # noqa: E402
+import sam_data  # noqa: E402
+import sam_loss  # noqa: E402
+import sam_model  # noqa: E402
 import score_convclip  # noqa: E402
 import score_dino  # noqa: E402
+import score_sam  # noqa: E402
 import train_clip  # noqa: E402
 import train_convclip  # noqa: E402
 import train_dino  # noqa: E402
+import train_sam  # noqa: E402
 
 __all__ = [
     "NANO",
@@ -36,9 +41,14 @@ __all__ = [
     "dino_loss",
     "dino_model",
     "make_tokenizer",
+    "sam_data",
+    "sam_loss",
+    "sam_model",
     "score_convclip",
     "score_dino",
+    "score_sam",
     "train_clip",
     "train_convclip",
     "train_dino",
+    "train_sam",
 ]

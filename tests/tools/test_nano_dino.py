@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from ovseg.datasets.scenes.classes import CLASSES
 from ovseg.datasets.scenes.render import render
 from ovseg.datasets.scenes.splits import SPLITS
 from ovseg.encoders.dino import DINO
+from ovseg.encoders.sources import nano_file
 from tests.tools.nano import NANO, dino_data, dino_loss, dino_model, score_dino, train_dino
 
 TINY = (
@@ -48,7 +50,8 @@ def test_the_loss_falls(finished):
         {k: float(v) for k, v in re.findall(r"(\w+) (-?[\d.]+)", line)}
         for line in (found[0][1], found[-1][1])
     )
-    assert set(first) == {"cls", "koleo", "hidden", "across", "local", "used", "entropy", "alike", "rank"}
+    signs = {"used", "entropy", "alike", "rank"}
+    assert set(first) == {"cls", "koleo", "hidden", "across", "local"} | signs
     patches = ("hidden", "across", "local")
     assert sum(last[k] for k in patches) < sum(first[k] for k in patches) - 0.1
     assert last["used"] > 0.3  # no collapse
@@ -223,3 +226,24 @@ def test_labels_of_patches():
         assert counts[found.classes[7, row, column]] == counts.max()
     things = found.segments >= 1000
     assert (found.classes[things & (found.classes < len(CLASSES))] >= 12).all()
+
+
+def test_the_shipped_weights_know_more_than_pixels():
+    """A few scenes of the benchmark; the record beside the weights has the whole of it."""
+    dino = DINO("nano-dino-4", pretrained="ovseg")
+    bank, queries = (score_dino.labelled_scenes(s, 20, 4, window=64) for s in ("train", "val"))
+    knn = score_dino.knn_scores(dino, bank, queries, 60, 40)
+    assert knn["tokens"]["all"] > knn["pixels"]["all"] + 8
+    few = slice(0, 16)
+    pairs = score_dino.auc_scores(
+        score_dino.all_features(dino, queries.images[few]), queries.segments[few], 3000
+    )
+    for part in ("all", "things", "near"):
+        assert pairs["tokens"][part] > pairs["pixels"][part] + 2
+
+
+def test_the_record_is_of_the_shipped_weights():
+    record = json.loads(nano_file("nano-dino-4.record.json").read_text())
+    weights = nano_file("nano-dino-4.safetensors").read_bytes()
+    assert record["sha256"] == hashlib.sha256(weights).hexdigest()
+    assert len(weights) < 3.5e6

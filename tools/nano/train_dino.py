@@ -266,7 +266,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_dino"))
     parser.add_argument("--model", default="nano-dino-4", help="a JSON file of ovseg/assets/nano")
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=1800)
     parser.add_argument("--batch", type=int, default=32, help="pictures")
     parser.add_argument("--size", type=int, default=40, help="side of global views in pixels")
     parser.add_argument("--last-size", type=int, default=64, help="the same at the end of the run")
