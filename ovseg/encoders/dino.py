@@ -100,7 +100,7 @@ class DINO(Encoder):
     Args:
         model: A ViT of timm, without tag: ``vit_small_patch16_224``, ``vit_base_patch8_224``,
             ``vit_base_patch14_dinov2``, ``vit_base_patch14_reg4_dinov2``,
-            ``vit_base_patch16_dinov3``, ...; or a packaged one: ``nano-dino-4``.
+            ``vit_base_patch16_dinov3``, ...; or a packaged one: ``nano-dino-8``.
         pretrained: timm's tag of known weights (``dino``, ``lvd142m``, ``lvd1689m``), ``ovseg`` for
             those of a packaged model; None means random ones.
         weights: Local file of weights, timm's or the authors' own; wins over ``pretrained``.

@@ -15,7 +15,7 @@ def get_dino_architecture(model: str) -> tuple[str, dict[str, Any]]:
     """Give timm's name of a model and the sizes in which it differs from timm's.
 
     Args:
-        model: A packaged description (``nano-dino-4``: ``nano-dino-4.json`` among the assets, with
+        model: A packaged description (``nano-dino-8``: ``nano-dino-8.json`` among the assets, with
             the keys ``timm_model`` and ``overrides``), or any other name, which is left to timm.
 
     Returns:

@@ -45,6 +45,6 @@ def test_a_packaged_model_of_another_kind():
 
 def test_the_packaged_dino():
     with pytest.warns(RandomWeightsWarning):
-        dino = DINO("nano-dino-4", pretrained=None)
-    assert dino.patch_size == 4
-    assert dino.features(torch.randn(1, 3, 64, 32)).grid == (16, 8)
+        dino = DINO("nano-dino-8", pretrained=None)
+    assert dino.patch_size == 8
+    assert dino.features(torch.randn(1, 3, 64, 32)).grid == (8, 4)

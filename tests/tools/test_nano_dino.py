@@ -20,8 +20,8 @@ from ovseg.encoders.sources import nano_file, nano_models
 from tests.tools.nano import NANO, dino_data, dino_loss, dino_model, score_dino, train_dino
 
 TINY = (
-    "--batch 3 --size 16 --last-size 24 --last-share 0.5 --local-size 8 --locals 1 --prototypes 24 "
-    "--cls-prototypes 8 --workers 0 --warmup 1 --eval-scenes 2 --eval-every 2 --steps 4 "
+    "--batch 3 --size 16 --last-size 24 --last-share 0.5 --local-size 8 --locals 1 --prototypes 8 "
+    "--workers 0 --warmup 1 --eval-scenes 2 --eval-every 2 --steps 4 "
     "--final-scenes 4"
 ).split()
 
@@ -51,27 +51,26 @@ def test_the_loss_falls(finished):
         for line in (found[0][1], found[-1][1])
     )
     signs = {"used", "entropy", "alike", "rank"}
-    assert set(first) == {"cls", "koleo", "hidden", "across", "local"} | signs
-    patches = ("hidden", "across", "local")
-    assert sum(last[k] for k in patches) < sum(first[k] for k in patches) - 0.1
+    assert set(first) == {"cls", "koleo"} | signs
+    assert last["cls"] < first["cls"] - 0.05
     assert last["used"] > 0.3  # no collapse
 
 
 def test_the_weights_load_into_the_encoder(finished):
     folder, _ = finished
-    path = folder / "nano-dino-4.safetensors"
-    dino = DINO("nano-dino-4", weights=str(path))
+    path = folder / "nano-dino-8.safetensors"
+    dino = DINO("nano-dino-8", weights=str(path))
     assert {tensor.dtype for tensor in load_file(path).values()} == {torch.float16}
     state = dino.features(torch.randn(1, 3, 24, 16))
-    assert state.grid == (6, 4)
-    assert state.tokens.shape == (1, 24, 144)
+    assert state.grid == (3, 2)
+    assert state.tokens.shape == (1, 6, 160)
     assert dino.position == "bicubic_offset"
     assert "random" not in dino.fingerprint
 
 
 def test_the_record_says_how_they_were_made(finished):
     folder, output = finished
-    record = json.loads((folder / "nano-dino-4.record.json").read_text())
+    record = json.loads((folder / "nano-dino-8.record.json").read_text())
     assert record["arguments"]["steps"] == 12
     assert record["images"] == 48
     assert re.fullmatch("[0-9a-f]{64}", record["sha256"])
@@ -100,7 +99,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, monkeypatch, ca
         patch.setattr(train_dino.DinoTrainer, "save", save_and_stop)
         with pytest.raises(SystemExit, match="the same command goes on"):
             train_dino.main(command(tmp_path / "cut"))
-    assert not (tmp_path / "cut" / "nano-dino-4.safetensors").exists()
+    assert not (tmp_path / "cut" / "nano-dino-8.safetensors").exists()
     capsys.readouterr()
     train_dino.main(command(tmp_path / "cut"))
     assert "resumed at step 2" in capsys.readouterr().out
@@ -134,33 +133,6 @@ def test_training_sees_nothing_but_pixels_of_its_own_split(monkeypatch):
     assert later.globals.shape == (2, 3, 32, 32)
     assert first.locals.shape == (2, 3, 16, 16)
     assert first.globals.dtype == torch.uint8
-    assert first.boxes.shape == (4, 4)
-    # Local views lie within the first one.
-    x, y = first.boxes[:, :2].sort(1).values, first.boxes[:, 2:]
-    assert (x[2:, 0] >= x[0, 0] - 1e-3).all() and (x[2:, 1] <= x[0, 1] + 1e-3).all()
-    assert (y[2:, 0] >= y[0, 0] - 1e-3).all() and (y[2:, 1] <= y[0, 1] + 1e-3).all()
-
-
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_a_patch_is_found_again_in_another_view(mirrored):
-    """Views of a picture whose color is its place; tokens are the mean color of their patch."""
-    y, x = np.mgrid[:96, :96].astype(np.float32)
-    picture = np.stack([x, y, np.zeros_like(x)], -1)
-    left, right = (70.0, 22.0) if mirrored else (22.0, 70.0)
-    boxes = [(10.0, 74.0, 5.0, 69.0), (left, right, 20.0, 68.0)]
-    views = [dino_data._cut(picture, box, 32) for box in boxes]
-    tokens = [
-        torch.from_numpy(v.reshape(8, 4, 8, 4, 3).mean((1, 3)).reshape(1, 64, 3)) for v in views
-    ]
-    boxes = torch.tensor(boxes)
-    places = dino_loss.patch_centers(boxes[:1], 8)
-    # A pixel's color is that of its center, half a pixel before its right edge.
-    torch.testing.assert_close(tokens[0][..., :2] + 0.5, places, atol=0.6, rtol=0)
-    read, inside = dino_loss.sample_tokens(tokens[1], boxes[1:], places)
-    assert 10 < inside.sum() < 64
-    torch.testing.assert_close(read[inside][:, :2] + 0.5, places[inside], atol=0.6, rtol=0)
-    x, y = places[0].T
-    assert torch.equal(inside[0], (x >= 25) & (x <= 67) & (y >= 23) & (y <= 65))
 
 
 def test_sinkhorn_shares_out():
@@ -184,10 +156,10 @@ def test_hidden_patches():
 
 
 def test_hidden_patches_do_not_reach_the_student():
-    network = dino_model.Network("nano-dino-4", (4, 4)).eval()
-    images = torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8)
+    network = dino_model.Network("nano-dino-8", 4).eval()
+    images = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
     other = images.clone()
-    other[:, :, :4, :4] = 255 - other[:, :, :4, :4]
+    other[:, :, :8, :8] = 255 - other[:, :, :8, :8]
     mask = torch.zeros(1, 16, dtype=torch.bool)
     with torch.no_grad():
         assert not torch.allclose(network(images, mask), network(other, mask))
@@ -229,15 +201,15 @@ def test_labels_of_patches():
 
 
 SHIPPED = pytest.mark.skipif(
-    "nano-dino-4" not in nano_models(), reason="its weights are not packaged yet"
+    "nano-dino-8" not in nano_models(), reason="its weights are not packaged yet"
 )
 
 
 @SHIPPED
 def test_the_shipped_weights_know_more_than_pixels():
     """A few scenes of the benchmark; the record beside the weights has the whole of it."""
-    dino = DINO("nano-dino-4", pretrained="ovseg")
-    bank, queries = (score_dino.labelled_scenes(s, 20, 4, window=64) for s in ("train", "val"))
+    dino = DINO("nano-dino-8", pretrained="ovseg")
+    bank, queries = (score_dino.labelled_scenes(s, 20, 8, window=64) for s in ("train", "val"))
     knn = score_dino.knn_scores(dino, bank, queries, 60, 40)
     assert knn["tokens"]["all"] > knn["pixels"]["all"] + 8
     few = slice(0, 16)
@@ -250,7 +222,7 @@ def test_the_shipped_weights_know_more_than_pixels():
 
 @SHIPPED
 def test_the_record_is_of_the_shipped_weights():
-    record = json.loads(nano_file("nano-dino-4.record.json").read_text())
-    weights = nano_file("nano-dino-4.safetensors").read_bytes()
+    record = json.loads(nano_file("nano-dino-8.record.json").read_text())
+    weights = nano_file("nano-dino-8.safetensors").read_bytes()
     assert record["sha256"] == hashlib.sha256(weights).hexdigest()
     assert len(weights) < 3.5e6

@@ -1,7 +1,6 @@
 """Crops of procedural scenes for self-distillation, endless and the same for every run of a seed.
 
-All that leaves this module are pixels, and where in the picture each crop lies: no caption, class
-or mask.
+All that leaves this module are pixels: no caption, class or mask.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from ovseg.datasets.scenes.render import render
 from ovseg.datasets.scenes.splits import SPLITS
 
 #: Side of the pictures that crops are cut from, in pixels.
-CANVAS = 96
+CANVAS = 128
 #: Pixels of the canvas on a side of a crop for each pixel of the view that is made of it: global
 #: and local views show things about as large as the benchmark's windows do.
 GLOBAL_SCALE = (0.8, 1.8)
@@ -38,14 +37,10 @@ class Views:
     Attributes:
         globals: (2, 3, S, S) uint8.
         locals: (L, 3, s, s) uint8.
-        boxes: (2 + L, 4) float32, where crops lie in the picture: x of the left and right edge of
-            the view, y of the upper and lower, in pixels of the canvas; left is greater than right
-            in a mirrored view.
     """
 
     globals: torch.Tensor
     locals: torch.Tensor
-    boxes: torch.Tensor
 
 
 class SceneViews(Dataset):
@@ -112,7 +107,6 @@ class SceneViews(Dataset):
         return Views(
             torch.stack(views[:2]),
             torch.stack(views[2:]) if self.num_locals else torch.zeros(small, dtype=torch.uint8),
-            torch.tensor(boxes, dtype=torch.float32),
         )
 
 
@@ -131,14 +125,14 @@ def _cut(picture: np.ndarray, box: tuple[float, float, float, float], size: int)
 def jitter(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change light, color and sharpness of a whole view (H, W, 3) uint8.
 
-    Milder than DINO's: here color is half of what a thing or a texture is, so hue turns by 9
-    degrees at most, and one view in twenty loses its color.
+    Milder than DINO's: here color is half of what a thing or a texture is, so hue turns by 17
+    degrees at most, and one view in ten loses its color.
     """
-    saturation = 0.0 if rng.random() < 0.05 else rng.uniform(0.7, 1.3)
-    turn = rng.uniform(-0.15, 0.15)
+    saturation = 0.0 if rng.random() < 0.1 else rng.uniform(0.6, 1.4)
+    turn = rng.uniform(-0.3, 0.3)
     cos, sin = saturation * np.cos(turn), saturation * np.sin(turn)
     hue = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]], np.float32)
-    gain = rng.uniform(0.7, 1.3) * rng.uniform(0.94, 1.06, (3, 1)).astype(np.float32)
+    gain = rng.uniform(0.7, 1.3) * rng.uniform(0.9, 1.1, (3, 1)).astype(np.float32)
     matrix = gain * (_RGB @ hue @ _YIQ)
     x = view.astype(np.float32) @ matrix.T.astype(np.float32)
     middle = float((x.mean((0, 1)) * _LUMA).sum())
@@ -155,7 +149,6 @@ def collate(samples: list[Views]) -> Views:
     return Views(
         torch.stack([s.globals for s in samples]),
         torch.stack([s.locals for s in samples]),
-        torch.stack([s.boxes for s in samples]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Student and teacher: the package's own DINO encoder with projection heads."""
+"""Student and teacher: the package's own DINO encoder with a projection head."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Head(nn.Module):
 
 
 class Network(nn.Module):
-    """An encoder, a token that stands for hidden patches, and two heads.
+    """An encoder, a token that stands for hidden patches, and the head of the class token.
 
     Args:
         model: a packaged description of a DINO.
-        prototypes: of the class token's head and of the patches' head.
+        prototypes: of the head.
     """
 
-    def __init__(self, model: str, prototypes: tuple[int, int]) -> None:
+    def __init__(self, model: str, prototypes: int) -> None:
         super().__init__()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RandomWeightsWarning)
@@ -55,7 +55,7 @@ class Network(nn.Module):
             block.attn.fused_attn = False
         width = self.dino.embed_dim
         self.mask_token = nn.Parameter(torch.zeros(width))
-        self.cls_head, self.patch_head = Head(width, prototypes[0]), Head(width, prototypes[1])
+        self.head = Head(width, prototypes)
 
     def forward(self, images: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Normed tokens (B, 1 + N, D) of images (B, 3, H, W) uint8; hidden where mask (B, N)."""

@@ -270,9 +270,8 @@ def check(dino: DINO, count: int) -> dict[str, float]:
     for kind in ("pixels", "tokens", "k"):
         found |= {f"{kind}_knn": knn[kind]["all"], f"{kind}_knn_things": knn[kind]["things"]}
     for kind in ("pixels", *KINDS):
-        found[f"{kind}_auc_things"] = pairs[kind]["things"]
-    for kind in ("pixels", "tokens", "k"):
-        found |= {f"{kind}_auc": pairs[kind]["all"], f"{kind}_auc_near": pairs[kind]["near"]}
+        # A handful of scenes may hold no pair of some subset.
+        found |= {f"{kind}_auc_{part}": value for part, value in pairs[kind].items()}
     return found
 
 
@@ -295,7 +294,7 @@ def table(result: dict[str, dict]) -> str:
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="nano-dino-4")
+    parser.add_argument("--model", default="nano-dino-8")
     parser.add_argument("--weights", help="a file; the packaged weights if left out")
     parser.add_argument("--split", default="val", help="the scenes asked about")
     parser.add_argument("--bank-scenes", type=int, default=400)
