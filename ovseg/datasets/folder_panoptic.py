@@ -91,7 +91,10 @@ class FolderPanopticDataset(FolderDataset):
         if masks == "segments":
             self.panoptic_reader = SegmentReader(self._class_of, self.is_thing)
             numbers = {index: number for number, index in self._class_of.items()}
-            self._metainfo["category_ids"] = [numbers.get(i) for i in range(len(self.is_thing))]
+            free = max(self._class_of, default=0) + 1  # for classes that are nowhere in the file
+            self._metainfo["category_ids"] = [
+                numbers.get(index, free + index) for index in range(len(self.is_thing))
+            ]
         elif masks == "instances":
             own = {index: index for index in range(len(self.is_thing))}
             self.panoptic_reader = InstanceIdReader(own, self.is_thing, frozenset({VOID}))
