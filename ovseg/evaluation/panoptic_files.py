@@ -5,32 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 
 from ovseg.errors import ConfigError
 from ovseg.evaluation.png import write_png
 from ovseg.evaluation.records import RecordStore, write_json
+from ovseg.utils.segment_ids import encode_segment_ids
 
-__all__ = ["PanopticFiles", "encode_segment_ids"]
-
-
-def encode_segment_ids(ids: np.ndarray) -> np.ndarray:
-    """Segment ids as colors, R + 256 G + 256^2 B.
-
-    Args:
-        ids: (H, W) integers, 0 to 2^24 - 1.
-
-    Returns:
-        (H, W, 3) uint8.
-
-    Raises:
-        ValueError: An id does not fit.
-    """
-    if ids.min(initial=0) < 0 or ids.max(initial=0) >= 2**24:
-        raise ValueError("Segment ids must lie in 0 to 2^24 - 1 to fit a PNG.")
-    ids = ids.astype(np.int32)
-    return np.stack([ids & 255, ids >> 8 & 255, ids >> 16], axis=-1).astype(np.uint8)
+__all__ = ["PanopticFiles"]
 
 
 class PanopticFiles:
