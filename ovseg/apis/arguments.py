@@ -48,8 +48,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--stuff",
         nargs="*",
         metavar="WORD",
-        help="classes that are regions and not things, for panoptic and instance; all others are "
-        "things then (default: what the built-in lists know, as sky and grass)",
+        help="classes that are regions and not things, for panoptic and instance, beside those "
+        "that the built-in lists know as such (sky, grass, ...)",
     )
     parser.add_argument(
         "--model",

@@ -73,8 +73,9 @@ class Segmenter:
                 depend on it.
             task: "semantic": one class for each pixel; "panoptic": one segment for each pixel,
                 with things told apart; "instance": things with scores, which may overlap.
-            stuff: names of the classes whose instances are not told apart (sky, grass); all
-                others are things then. None goes by what the built-in vocabularies know.
+            stuff: names of classes whose instances are not told apart (as sky and grass), beside
+                those that the built-in vocabularies know as such. `Vocabulary.load` takes
+                ``things`` too.
 
         Returns:
             One result for one image, a list for a list: `SegmentationResult`, `PanopticResult` or

@@ -244,11 +244,7 @@ def read_record(path: str | os.PathLike, kind: str = RECORD_FORMAT) -> dict[str,
         raise ResultError(
             f"{path} is not a saved segmentation (format {found!r}, not {kind!r}); "
             "name the .json file a result was saved to."
-            + (
-                f" {_READERS[found]} reads this one."
-                if isinstance(found, str) and found in _READERS
-                else ""
-            )
+            + (f" {reader} reads this one." if reader else "")
         )
     return record
 

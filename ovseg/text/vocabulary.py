@@ -258,8 +258,7 @@ class Vocabulary:
     ) -> Vocabulary:
         """Say which classes are things and which are stuff.
 
-        Given one of the two, the classes it does not name are the other; given both, classes that
-        neither names stay what they are.
+        Classes that neither names stay what they are.
 
         Args:
             things: Names (display names or synonyms; ``;`` separates them in one string).
@@ -273,10 +272,7 @@ class Vocabulary:
         """
         if things is None and stuff is None:
             return self
-        if things is not None and stuff is not None:
-            flags = self.things.copy()
-        else:
-            flags = np.full(len(self), things is None)
+        flags = self.things.copy()
         counted, regions = self._indices(things, "things"), self._indices(stuff, "stuff")
         if both := counted & regions:
             raise VocabularyError(
