@@ -2,6 +2,7 @@
 
 python demo/image_demo.py photo.jpg --classes cat sofa wall --out results
 python demo/image_demo.py photos/ "more/*.png" --classes ade20k-150 --model maskclip_vit-b16
+python demo/image_demo.py photo.jpg --classes cat sofa wall --model fcclip_nano --task panoptic
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             save=args.save,
             overwrite=args.overwrite,
             threads=args.threads,
+            task=args.task,
             settings={"model": args.model, **args.model_options},
             on_error=lambda path, reason: tqdm.write(f"failed: {reason}", file=sys.stderr),
         )

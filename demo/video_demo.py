@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.vocabulary,
             batch_size=args.batch_size,
             max_frames=args.max_frames,
+            task=args.task,
         )
     except KeyboardInterrupt:
         print(f"Interrupted; the frames segmented so far, if any, are in {out}.", file=sys.stderr)

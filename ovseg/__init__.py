@@ -16,12 +16,16 @@ from ovseg import compat
 from ovseg.version import __version__
 
 if TYPE_CHECKING:
+    from ovseg.apis.instance_result import InstanceResult
+    from ovseg.apis.panoptic_result import PanopticResult
     from ovseg.apis.result import SegmentationResult
     from ovseg.apis.segmenter import Segmenter, create_model, segment
     from ovseg.apis.zoo import list_models
     from ovseg.text import Vocabulary
 
 __all__ = [
+    "InstanceResult",
+    "PanopticResult",
     "SegmentationResult",
     "Segmenter",
     "Vocabulary",
@@ -34,6 +38,8 @@ __all__ = [
 compat.install()
 
 _HOMES = {
+    "InstanceResult": "ovseg.apis.instance_result",
+    "PanopticResult": "ovseg.apis.panoptic_result",
     "SegmentationResult": "ovseg.apis.result",
     "Segmenter": "ovseg.apis.segmenter",
     "Vocabulary": "ovseg.text",

@@ -33,7 +33,9 @@ def test_every_named_part_is_registered(config):
     if "test_dataloader" in config:
         dataset = config.test_dataloader.dataset
         assert DATASETS.get(dataset.type) is not None
-        assert METRICS.get(config.test_evaluator.type) is not None
+        metrics = config.test_evaluator
+        for metric in metrics if isinstance(metrics, list) else [metrics]:
+            assert METRICS.get(metric.type) is not None
         assert all(TRANSFORMS.get(step.type) is not None for step in dataset.pipeline)
 
 

@@ -21,23 +21,39 @@ def test_datasets(path, monkeypatch):
     loader = config.test_dataloader
     assert loader.dataset.get("data_root", "/somewhere").startswith("/somewhere")
     assert DATASETS.get(loader.dataset.type).__module__.startswith("ovseg.")
-    assert METRICS.get(config.test_evaluator.type) is not None
+    metrics = config.test_evaluator
+    for metric in metrics if isinstance(metrics, list) else [metrics]:
+        assert METRICS.get(metric.type) is not None
     assert LOOPS.get(config.test_cfg.type) is not None
     assert all(TRANSFORMS.get(step.type) is not None for step in loader.dataset.pipeline)
 
 
 def test_every_benchmark_with_a_vocabulary_has_its_dataset():
     not_yet = {"mapillary-65"}
-    assert {path.stem for path in DATASET_FILES} == {*list_vocabularies(), "folder"} - not_yet
+    files = {path.stem for path in DATASET_FILES if not path.stem.endswith("-panoptic")}
+    assert files == {*list_vocabularies(), "folder"} - not_yet
+
+
+def test_panoptic_datasets_have_all_three_metrics():
+    names = {"coco", "ade20k", "cityscapes", "scenes", "folder"}
+    assert {p.stem for p in DATASET_FILES if p.stem.endswith("-panoptic")} == {
+        f"{name}-panoptic" for name in names
+    }
+    for name in names:
+        config = Config.fromfile(BASE / "datasets" / f"{name}-panoptic.py")
+        kinds = [metric.type for metric in config.test_evaluator]
+        assert kinds == ["SegmentationScores", "PanopticQuality", "MaskAP"]
+        assert config.test_dataloader.dataset.pipeline[-1].type == "PackPanoptic"
 
 
 @pytest.mark.parametrize("path", DATASET_FILES, ids=lambda p: p.stem)
 def test_the_vocabulary_is_that_of_the_dataset(path):
     config = Config.fromfile(path)
-    if "vocabulary" in config and path.stem != "folder":
+    if "vocabulary" in config and not path.stem.startswith("folder"):
         metainfo = DATASETS.get(config.test_dataloader.dataset.type).METAINFO
-        assert config.vocabulary == metainfo["vocabulary"] == path.stem
-        classes = Vocabulary.load(path.stem).classes
+        assert config.vocabulary == metainfo["vocabulary"]
+        assert path.stem == config.vocabulary or path.stem.endswith("-panoptic")
+        classes = Vocabulary.load(config.vocabulary).classes
         assert len(metainfo.get("classes", classes)) == len(classes)
 
 

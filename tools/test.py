@@ -26,6 +26,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", metavar="DIR", help="save label maps (PNGs of class indices)")
     parser.add_argument("--show-dir", metavar="DIR", help="save overlays with a legend")
     parser.add_argument(
+        "--out-panoptic",
+        metavar="DIR",
+        help="save segments: PNGs of ids in DIR and DIR.json, COCO's layout of panoptic results",
+    )
+    parser.add_argument(
         "--resume", action="store_true", help="keep the images an interrupted run has finished"
     )
     return parser.parse_args(argv)
@@ -41,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
             arguments.checkpoint,
             out_dir=arguments.out,
             show_dir=arguments.show_dir,
+            panoptic_dir=arguments.out_panoptic,
             resume=arguments.resume,
         )
 

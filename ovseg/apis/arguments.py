@@ -37,6 +37,21 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="add a class 'background', asked for by these words (by that word when none is given)",
     )
     parser.add_argument(
+        "--task",
+        choices=("semantic", "panoptic", "instance"),
+        default="semantic",
+        help="semantic: a class for each pixel; panoptic: a segment for each pixel, things told "
+        "apart; instance: things that may overlap. The last two need a model that can, as the "
+        "FC-CLIP ones (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--stuff",
+        nargs="*",
+        metavar="WORD",
+        help="classes that are regions and not things, for panoptic and instance, beside those "
+        "that the built-in lists know as such (sky, grass, ...)",
+    )
+    parser.add_argument(
         "--model",
         default="maskclip_vit-b16",
         help="name of the model, see ovseg.list_models(); maskclip_nano needs no download and "
@@ -72,6 +87,10 @@ def parse_model_arguments(
         args.vocabulary = read_classes(args.classes, background)
     except (VocabularyError, FileNotFoundError) as error:
         parser.error(f"--classes: {error}")
+    try:
+        args.vocabulary = args.vocabulary.with_things(stuff=args.stuff)
+    except VocabularyError as error:
+        parser.error(f"--stuff: {error}")
     if args.weights and args.random_weights:
         parser.error("--weights and --random-weights exclude each other")
     given = {

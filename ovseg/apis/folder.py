@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ovseg.apis.inputs import ImageInput, load_image
 from ovseg.apis.outputs import Job, is_done, plan_jobs, source_of
-from ovseg.apis.result import SegmentationResult
+from ovseg.apis.tasks import AnyResult
 from ovseg.errors import ImageError, SaveError
 from ovseg.version import __version__
 
@@ -36,9 +36,9 @@ class SegmentsImages(Protocol):
     """What is asked of a model here."""
 
     def segment(
-        self, images: Sequence[Any], classes: Any = None, *, batch_size: int = 1
-    ) -> list[SegmentationResult]:
-        """Segment a list of (H, W, 3) uint8 RGB arrays."""
+        self, images: Sequence[Any], classes: Any = None, *, batch_size: int = 1, **options: Any
+    ) -> list[AnyResult]:
+        """Segment a list of (H, W, 3) uint8 RGB arrays; ``task`` is the one option."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def segment_folder(
     overwrite: bool = False,
     threads: int = 2,
     settings: Mapping[str, Any] | None = None,
+    task: str = "semantic",
     progress: bool | None = None,
     on_error: Callable[[Path, str], None] | None = None,
 ) -> FolderReport:
@@ -92,6 +93,8 @@ def segment_folder(
         threads: threads that read, and as many that write.
         settings: what else makes the result (model name, precision, background, ...), plain
             values; when they differ from those of a result on disk, it is made again.
+        task: "semantic", "panoptic" or "instance"; passed to ``model.segment``. Part of the
+            settings.
         progress: show a progress bar; by default for more than one file.
         on_error: told of each file that fails, with the reason, as it happens; by default a
             warning is logged.
@@ -122,6 +125,12 @@ def segment_folder(
     jobs = plan_jobs(inputs, out, recursive, on_missing=fail)
     _check_writable(out)
     settings = {"version": __version__, **(settings or {}), "classes": _describe(classes)}
+    options = {}
+    if task != "semantic":
+        # What makes things of classes matters only where segments are told apart.
+        options = {"task": task}
+        things = getattr(classes, "things", None)
+        settings.update(task=task, things=None if things is None else things.tolist())
     digest = _digest(settings)
     kinds = [kind for kind in KINDS if kind in save and kind != "json"]
     todo: list[Job] = []
@@ -144,7 +153,7 @@ def segment_folder(
     show = len(jobs) > 1 if progress is None else progress
     finished: list[Path] = []
 
-    def write(job: Job, result: SegmentationResult) -> None:
+    def write(job: Job, result: AnyResult) -> None:
         result.save(
             job.folder,
             job.stem,
@@ -176,7 +185,7 @@ def segment_folder(
             bar.update()
 
         for batch in _batches(_read_ahead(todo, readers, 2 * batch_size, reject), batch_size):
-            for (job, image, source), result in _segment(model, batch, classes, reject):
+            for (job, image, source), result in _segment(model, batch, classes, options, reject):
                 run = {"settings": settings, "digest": digest, "source": source}
                 result = dataclasses.replace(
                     result,
@@ -233,18 +242,24 @@ def _batches(items: Iterable[_Loaded], size: int) -> Iterator[list[_Loaded]]:
 
 
 def _segment(
-    model: SegmentsImages, batch: list[_Loaded], classes: Any, reject: Callable[[Job, str], None]
-) -> list[tuple[_Loaded, SegmentationResult]]:
+    model: SegmentsImages,
+    batch: list[_Loaded],
+    classes: Any,
+    options: dict[str, Any],
+    reject: Callable[[Job, str], None],
+) -> list[tuple[_Loaded, AnyResult]]:
     """Segment a batch; where that fails for one image or for lack of memory, one by one."""
     pixels = [image.pixels for _, image, _ in batch]
     try:
-        results = model.segment(pixels, classes=classes, batch_size=len(batch))
+        results = model.segment(pixels, classes=classes, batch_size=len(batch), **options)
     except Exception as error:
         out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
         if not out_of_memory and not isinstance(error, ImageError):
             raise
         if len(batch) > 1:
-            return [done for one in batch for done in _segment(model, [one], classes, reject)]
+            return [
+                done for one in batch for done in _segment(model, [one], classes, options, reject)
+            ]
         job = batch[0][0]
         reason = "does not fit the memory; make it smaller" if out_of_memory else str(error)
         reject(job, f"{job.source}: {reason}")

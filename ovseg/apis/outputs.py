@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ovseg.apis.inputs import expand
-from ovseg.apis.storage import RECORD_FORMAT
+from ovseg.apis.storage import FORMATS
 from ovseg.errors import SaveError
 
 __all__ = ["Job", "is_done", "plan_jobs", "source_of"]
@@ -152,7 +152,7 @@ def is_done(job: Job, digest: str, wanted: Iterable[str]) -> bool:
         record = json.loads(job.record.read_bytes())
     except (FileNotFoundError, ValueError):
         return False
-    if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
+    if not isinstance(record, dict) or record.get("format") not in FORMATS:
         raise SaveError(
             f"{job.record} is not a result of this program and was left alone; choose another "
             "output folder or overwrite."

@@ -1,4 +1,4 @@
-"""The value every segmentation returns: a label map, its names, and ways out of it."""
+"""The value a semantic segmentation returns: a label map, its names, and ways out of it."""
 
 from __future__ import annotations
 
@@ -7,29 +7,28 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ovseg.apis import storage
-from ovseg.errors import MissingDependencyError, ResultError
-from ovseg.visualization import comparison_sheet, draw_overlay
+from ovseg.apis.result_base import Result, frozen, import_supervision
+from ovseg.errors import ResultError
+from ovseg.visualization import draw_overlay
 
 if TYPE_CHECKING:
     import supervision
-    from matplotlib.figure import Figure
 
 __all__ = ["SegmentationResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SegmentationResult:
-    """The segmentation of one image.
+class SegmentationResult(Result):
+    """The semantic segmentation of one image.
 
     A value: its arrays are read-only, and two results are equal when mask, classes, scores, void
-    and name are.
+    and name are. The PNG that ``save`` writes holds the labels as grey values, 8-bit up to 255
+    classes and 16-bit beyond, void as 255 or 65535.
 
     Attributes:
         mask: (H, W) integer label map at the input's size, each pixel an index into ``classes``
@@ -63,25 +62,18 @@ class SegmentationResult:
     info: Mapping[str, Any] = field(default_factory=dict)
     void: int | None = None
 
-    def __post_init__(self) -> None:
-        def put(name: str, value: Any) -> None:
-            object.__setattr__(self, name, value)
+    _ARRAYS: ClassVar[tuple[str, ...]] = ("mask", "areas", "scores", "image")
 
-        if isinstance(self.classes, str):
-            raise ResultError(
-                f"classes must be a list of names, not the one text {self.classes!r}."
-            )
-        put("classes", tuple(self.classes))
-        put("mask", _frozen(self.mask))
-        put("info", MappingProxyType(dict(self.info)))
-        put("name", None if self.name is None else str(self.name))
+    def __post_init__(self) -> None:
+        self._put_common()
+        self._put("mask", frozen(self.mask))
         counted = self._count()
         if self.areas is not None and not np.array_equal(self.areas, counted):
             raise ResultError(
                 "areas do not agree with the mask: they must count its pixels, one entry for each "
                 f"of the {len(self.classes)} classes; leave them out to have them counted."
             )
-        put("areas", _frozen(counted))
+        self._put("areas", frozen(counted))
         scores = np.full(len(self.classes), np.nan) if self.scores is None else self.scores
         scores = np.asarray(scores, dtype=np.float32)
         known = scores[~np.isnan(scores)]
@@ -92,14 +84,8 @@ class SegmentationResult:
                 f"scores must be {len(self.classes)} numbers in 0..1, one for each class, "
                 f"not an array of shape {scores.shape}."
             )
-        put("scores", _frozen(scores))
-        if self.image is not None:
-            put("image", _frozen(self.image))
-            if self.image.shape != (*self.mask.shape, 3) or self.image.dtype != np.uint8:
-                raise ResultError(
-                    f"image must be uint8 of shape {(*self.mask.shape, 3)} to match the mask, "
-                    f"not {self.image.dtype} of shape {self.image.shape}."
-                )
+        self._put("scores", frozen(scores))
+        self._put_image(self.mask.shape)
 
     def _count(self) -> np.ndarray:
         """Pixels of each class, after checking that every label is one."""
@@ -162,91 +148,8 @@ class SegmentationResult:
             self.image, self.mask, self.classes, alpha, legend=legend, void=self.void, **options
         )
 
-    def sheet(self, title: str | None = None) -> np.ndarray:
-        """Image and overlay side by side, (H', W', 3) uint8 RGB; without image the overlay."""
-        overlay = self.overlay()
-        title = title or str(self.info.get("model", "segmentation"))
-        if self.image is None:
-            return comparison_sheet([overlay], [title])
-        return comparison_sheet([self.image, overlay], [Path(self.name or "image").name, title])
-
-    def plot(self, alpha: float = 0.5, **options: Any) -> Figure:
-        """A matplotlib figure of the overlay; nothing is shown and pyplot is left alone.
-
-        Save it with ``figure.savefig``; in a notebook the result shows itself without plotting.
-
-        Args:
-            alpha: strength of the fill, 0..1.
-            options: as for ``overlay``.
-        """
-        from matplotlib.figure import Figure
-
-        picture = self.overlay(alpha, **options)
-        height, width = picture.shape[:2]
-        scale = 9 / max(height, width)
-        figure = Figure(figsize=(max(width * scale, 1), max(height * scale, 1)), dpi=150)
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.imshow(picture)
-        axes.set_axis_off()
-        return figure
-
-    def save(
-        self,
-        folder: str | os.PathLike,
-        stem: str | None = None,
-        overlay: bool = True,
-        *,
-        mask: bool = True,
-        sheet: bool = False,
-        overlay_format: str = "png",
-    ) -> dict[str, Path]:
-        """Write the result to files; each is whole or absent, the JSON is written last.
-
-        ``<stem>_mask.png`` holds the labels as grey values, 8-bit up to 255 classes and 16-bit
-        beyond, void as 255 or 65535. ``<stem>_overlay.png`` is the overlay with its legend,
-        ``<stem>_sheet.png`` the image beside it. ``<stem>.json`` holds the names, areas, scores,
-        ``info``, and COCO run-length encodings of the classes that occur; ``load`` reads it.
-
-        Args:
-            folder: where to; made when it is not there. Files of the same names are replaced.
-            stem: how the file names begin; by default that of ``name``, else "image".
-            overlay: write the overlay.
-            mask: write the label map.
-            sheet: write image and overlay side by side.
-            overlay_format: "png", or "jpg" which is smaller; also for the sheet.
-
-        Returns:
-            Paths of what was written, by "mask", "overlay", "sheet", "json".
-
-        Raises:
-            SaveError: a file cannot be written; what was there before is kept.
-            ResultError: more than 65535 classes, for a mask.
-            ValueError: a stem with folders in it, or an unknown format.
-        """
-        folder, stem = Path(folder), stem or Path(self.name or "image").stem or "image"
-        if Path(stem).name != stem:
-            raise ValueError(
-                f"stem must be a plain file name, not {stem!r}; put folders in folder."
-            )
-        if overlay_format not in ("png", "jpg"):
-            raise ValueError(f"overlay_format must be 'png' or 'jpg', not {overlay_format!r}.")
-        encode = storage.encode_png if overlay_format == "png" else storage.encode_jpeg
-        data: dict[str, bytes] = {}
-        paths: dict[str, Path] = {}
-        if mask:
-            paths["mask"] = folder / f"{stem}_mask.png"
-            data["mask"] = storage.encode_mask(self.mask, len(self.classes), self.void)
-        if overlay:
-            paths["overlay"] = folder / f"{stem}_overlay.{overlay_format}"
-            data["overlay"] = encode(self.overlay())
-        if sheet:
-            paths["sheet"] = folder / f"{stem}_sheet.{overlay_format}"
-            data["sheet"] = encode(self.sheet())
-        files = {kind: {"name": paths[kind].name, "bytes": len(data[kind])} for kind in paths}
-        paths["json"] = folder / f"{stem}.json"
-        data["json"] = storage.encode_record({**self._record(), "files": files})
-        storage.write_files({paths[kind]: data[kind] for kind in paths})
-        return paths
+    def _mask_png(self) -> bytes:
+        return storage.encode_mask(self.mask, len(self.classes), self.void)
 
     def _record(self) -> dict[str, Any]:
         height, width = self.mask.shape
@@ -307,13 +210,7 @@ class SegmentationResult:
         Raises:
             MissingDependencyError: supervision is not installed.
         """
-        try:
-            import supervision as sv
-        except ImportError as error:
-            raise MissingDependencyError(
-                "Conversion to detections needs the package supervision; "
-                "install it with: pip install supervision"
-            ) from error
+        sv = import_supervision()
         if not self.present:
             return sv.Detections.empty()
         index = np.array(self.present)
@@ -348,25 +245,3 @@ class SegmentationResult:
         name = f"{self.name!r}, " if self.name else ""
         found = f"{len(self.present)} of {len(self.classes)} classes"
         return f"SegmentationResult({name}{height} x {width}, {found}: {', '.join(shares)})"
-
-    def _repr_png_(self) -> bytes:
-        """How notebooks show the result."""
-        return storage.encode_png(self.overlay())
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A mapping proxy cannot be pickled; results cross process borders.
-        return {**self.__dict__, "info": dict(self.info)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self.__dict__["info"] = MappingProxyType(state["info"])
-        for name in ("mask", "areas", "scores", "image"):
-            if state[name] is not None:
-                self.__dict__[name] = _frozen(state[name])
-
-
-def _frozen(array: Any) -> np.ndarray:
-    """A read-only view; the caller's own array stays writable."""
-    view = np.asarray(array).view()
-    view.setflags(write=False)
-    return view

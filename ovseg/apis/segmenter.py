@@ -14,10 +14,11 @@ from mmengine.structures import BaseDataElement
 from mmseg.structures import SegDataSample
 
 from ovseg.apis.inputs import ImageInput, as_list, load_image
-from ovseg.apis.result import SegmentationResult
+from ovseg.apis.tasks import AnyResult, check_task, make_result, task_argument
 from ovseg.apis.zoo import config_root, model_info
 from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
+from ovseg.text import Vocabulary
 from ovseg.version import __version__
 
 #: The model of `ovseg.segment` where none is named: real, never the nano one.
@@ -57,7 +58,9 @@ class Segmenter:
         *,
         background: Any = None,
         batch_size: int = 1,
-    ) -> SegmentationResult | list[SegmentationResult]:
+        task: str = "semantic",
+        stuff: Any = None,
+    ) -> AnyResult | list[AnyResult]:
         """Segment one image or many.
 
         Args:
@@ -68,28 +71,43 @@ class Segmenter:
             background: words of a background class to put first, if any.
             batch_size: images whose windows go through the encoder together; results do not
                 depend on it.
+            task: "semantic": one class for each pixel; "panoptic": one segment for each pixel,
+                with things told apart; "instance": things with scores, which may overlap.
+            stuff: names of classes whose instances are not told apart (as sky and grass), beside
+                those that the built-in vocabularies know as such. `Vocabulary.load` takes
+                ``things`` too.
 
         Returns:
-            One result for one image, a list for a list.
+            One result for one image, a list for a list: `SegmentationResult`, `PanopticResult` or
+            `InstanceResult`, as the task is.
 
         Raises:
             ImageError: if an input is not an image; names it.
             VocabularyError: if the classes cannot be used.
+            ConfigError: if the model does not know the task; names models that do.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        check_task(self.model, task, self.name)
         sources, single = as_list(images)
-        if classes is not None:
-            self.model.set_vocabulary(classes, background)
-        elif background is not None:
-            self.model.set_vocabulary(self.model.require_vocabulary(), background)
-        results: list[SegmentationResult] = []
+        self._set_vocabulary(classes, background, stuff)
+        results: list[AnyResult] = []
         for start in range(0, len(sources), batch_size):
             loaded = [load_image(source) for source in sources[start : start + batch_size]]
-            results += self._segment_batch(loaded)
+            results += self._segment_batch(loaded, task)
         return results[0] if single else results
 
-    def _segment_batch(self, images: Sequence[ImageInput]) -> list[SegmentationResult]:
+    def _set_vocabulary(self, classes: Any, background: Any, stuff: Any) -> None:
+        """Hand the classes to the model, if anything is said about them."""
+        if classes is None and background is None and stuff is None:
+            return
+        if classes is None:
+            classes = self.model.require_vocabulary()
+        if stuff is not None:
+            classes = Vocabulary.load(classes, stuff=stuff)
+        self.model.set_vocabulary(classes, background)
+
+    def _segment_batch(self, images: Sequence[ImageInput], task: str) -> list[AnyResult]:
         started = time.perf_counter()
         tensors = [
             torch.from_numpy(np.ascontiguousarray(i.pixels.transpose(2, 0, 1))) for i in images
@@ -98,26 +116,19 @@ class Segmenter:
             SegDataSample(metainfo={"ori_shape": i.pixels.shape[:2]}) for i in images
         ]
         data = self.model.data_preprocessor({"inputs": tensors, "data_samples": samples}, False)
-        found = self.model.predict(**data, with_scores=True)
-        vocabulary = self.model.vocabulary
+        found = self.model.predict(**data, with_scores=True, **task_argument(self.model, task))
+        protocol = getattr(self.model, "protocol", None)
         info = {
             "model": self.name,
+            "task": task,
             "ovseg": __version__,
-            "protocol": self.model.protocol.as_dict(),
+            "protocol": protocol.as_dict() if hasattr(protocol, "as_dict") else None,
             "weights": self.model.fingerprints(),
-            "vocabulary": vocabulary.name,
+            "vocabulary": self.model.vocabulary.name,
             "seconds": round((time.perf_counter() - started) / len(images), 4),
         }
         return [
-            SegmentationResult(
-                mask=sample.pred_sem_seg.data[0].numpy(),
-                classes=vocabulary.classes,
-                areas=sample.areas.numpy(),
-                scores=sample.scores.numpy(),
-                image=image.pixels,
-                name=image.name,
-                info=dict(info),
-            )
+            make_result(task, sample, self.model.vocabulary, image, dict(info))
             for sample, image in zip(found, images, strict=True)
         ]
 
@@ -214,7 +225,7 @@ def _overrides(config: ConfigDict, overrides: dict[str, Any]) -> dict[str, Any]:
 
 def segment(
     images: Any, classes: Any, *, model: str | Segmenter = DEFAULT_MODEL, **options: Any
-) -> SegmentationResult | list[SegmentationResult]:
+) -> AnyResult | list[AnyResult]:
     """Segment images with words, in one call.
 
     Builds the model anew at every call; for many calls keep the one `create_model` gives.
@@ -223,10 +234,11 @@ def segment(
         images: see `Segmenter.segment`.
         classes: see `Segmenter.segment`.
         model: a name of `list_models`, or a model already built.
-        options: ``background`` and ``batch_size`` go to `Segmenter.segment`, the rest to
-            `create_model`.
+        options: ``background``, ``batch_size``, ``task`` and ``stuff`` go to `Segmenter.segment`,
+            the rest to `create_model`.
     """
-    call = {key: options.pop(key) for key in ("background", "batch_size") if key in options}
+    own = ("background", "batch_size", "task", "stuff")
+    call = {key: options.pop(key) for key in own if key in options}
     if isinstance(model, Segmenter):
         if options:
             raise ConfigError(

@@ -16,6 +16,9 @@ import numpy as np
 from ovseg.errors import ResultError, SaveError
 
 __all__ = [
+    "FORMATS",
+    "INSTANCE_FORMAT",
+    "PANOPTIC_FORMAT",
     "RECORD_FORMAT",
     "decode_rles",
     "encode_jpeg",
@@ -29,6 +32,17 @@ __all__ = [
 ]
 
 RECORD_FORMAT = "ovseg.segmentation/1"
+PANOPTIC_FORMAT = "ovseg.panoptic/1"
+INSTANCE_FORMAT = "ovseg.instances/1"
+FORMATS = (RECORD_FORMAT, PANOPTIC_FORMAT, INSTANCE_FORMAT)
+"""What the JSON files of results say they are."""
+
+
+_READERS = {
+    RECORD_FORMAT: "SegmentationResult.load",
+    PANOPTIC_FORMAT: "PanopticResult.load",
+    INSTANCE_FORMAT: "InstanceResult.load",
+}
 
 
 def write_files(files: Mapping[Path, bytes]) -> None:
@@ -209,8 +223,8 @@ def encode_record(record: Mapping[str, Any]) -> bytes:
     return (text + "\n").encode("utf-8", "backslashreplace")
 
 
-def read_record(path: str | os.PathLike) -> dict[str, Any]:
-    """Read the JSON record of a saved result.
+def read_record(path: str | os.PathLike, kind: str = RECORD_FORMAT) -> dict[str, Any]:
+    """Read the JSON record of a saved result of one kind, one of `FORMATS`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -225,10 +239,12 @@ def read_record(path: str | os.PathLike) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ResultError(f"{path} cannot be read as JSON ({error}); save it again.") from error
     found = record.get("format") if isinstance(record, dict) else None
-    if found != RECORD_FORMAT:
+    if found != kind:
+        reader = _READERS.get(found) if isinstance(found, str) else None
         raise ResultError(
-            f"{path} is not a saved segmentation (format {found!r}, not {RECORD_FORMAT!r}); "
+            f"{path} is not a saved segmentation (format {found!r}, not {kind!r}); "
             "name the .json file a result was saved to."
+            + (f" {reader} reads this one." if reader else "")
         )
     return record
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.dist import barrier, get_rank, is_main_process
 from mmengine.evaluator import Evaluator
@@ -15,10 +17,12 @@ from torch import nn
 from ovseg.apis.running import FrozenRunner, prepare_launch
 from ovseg.errors import CheckpointMismatchError, ConfigError
 from ovseg.evaluation.base import ImageMetric
+from ovseg.evaluation.panoptic_files import PanopticFiles
 from ovseg.evaluation.predictions import SavePredictions, prediction_names
 from ovseg.evaluation.records import RecordStore, image_key, write_json
 from ovseg.evaluation.run_record import checkpoint_entry, run_record, to_plain
 from ovseg.registry import DATASETS, MODELS
+from ovseg.text import Vocabulary
 from ovseg.utils.checkpoints import check_state_dict, load_checkpoint
 from ovseg.version import __version__
 
@@ -31,6 +35,7 @@ def test_model(
     *,
     out_dir: str | Path | None = None,
     show_dir: str | Path | None = None,
+    panoptic_dir: str | Path | None = None,
     resume: bool = False,
 ) -> dict[str, float]:
     """Score the model of a configuration on its test dataset.
@@ -43,6 +48,8 @@ def test_model(
         checkpoint: Weights to load into the model, if it has trained ones.
         out_dir: Save label maps there, under the names of the images.
         show_dir: Save overlays there.
+        panoptic_dir: Save segments there, as PNGs of ids with ``<panoptic_dir>.json`` beside the
+            folder: COCO's layout of panoptic results.
         resume: Keep the images that an interrupted run finished.
 
     Returns:
@@ -69,6 +76,7 @@ def test_model(
     if weights is not None:
         _load_weights(model, weights, str(checkpoint))
     check_classes(model, classes, type(dataset).__name__)
+    _tell_things(model, dataset.metainfo)
 
     evaluator = runner.build_evaluator(config.test_evaluator)
     evaluator.dataset_meta = dataset.metainfo
@@ -76,7 +84,9 @@ def test_model(
     keys = [image_key(dataset.get_data_info(i)["img_path"], root) for i in range(len(dataset))]
     entry = checkpoint_entry(checkpoint)
     store = _open_store(config, model, entry, evaluator, resume)
-    finished = _finished(store, evaluator, keys, (out_dir, show_dir)) if store and resume else set()
+    finished = set()
+    if store is not None and resume:
+        finished = _finished(store, evaluator, keys, (out_dir, show_dir), panoptic_dir)
     if store is not None:
         if is_main_process():
             store.start(resume)
@@ -88,7 +98,18 @@ def test_model(
     draw = None
     if show_dir is not None:
         from ovseg.visualization import draw_overlay as draw
-    runner.register_hook(SavePredictions(classes, keys, root, store, out_dir, show_dir, draw))
+    saving = SavePredictions(
+        classes,
+        keys,
+        root,
+        store,
+        out_dir,
+        show_dir,
+        draw,
+        panoptic_dir,
+        dataset.metainfo.get("category_ids"),
+    )
+    runner.register_hook(saving)
     if remaining:
         if len(remaining) < len(keys):
             dataset.get_subset_(remaining)
@@ -97,6 +118,7 @@ def test_model(
         scores = runner.test()
     else:
         scores = evaluator.evaluate(0)
+        saving.after_test_epoch()
 
     if is_main_process():
         record = run_record(
@@ -176,6 +198,17 @@ def _choose_vocabulary(config: Config, metainfo: dict[str, Any]) -> None:
         config.model["vocabulary"] = metainfo.get("vocabulary") or list(metainfo["classes"])
 
 
+def _tell_things(model: nn.Module, metainfo: dict[str, Any]) -> None:
+    """Let a model that takes any vocabulary know what the dataset counts as things."""
+    groups, vocabulary = metainfo.get("groups"), getattr(model, "vocabulary", None)
+    if not isinstance(vocabulary, Vocabulary) or not groups or "thing" not in groups:
+        return
+    things = np.zeros(len(vocabulary), bool)
+    things[groups["thing"]] = True
+    if (things != vocabulary.things).any():
+        model.set_vocabulary(replace(vocabulary, is_thing=tuple(things.tolist())))
+
+
 def _load_weights(model: nn.Module, weights: dict, source: str) -> None:
     state = weights.get("state_dict", weights) if isinstance(weights, dict) else weights
     if not isinstance(state, dict):
@@ -229,11 +262,15 @@ def _finished(
     evaluator: Evaluator,
     keys: Sequence[str],
     folders: Sequence[str | Path | None],
+    panoptic_dir: str | Path | None,
 ) -> set[str]:
     """Images with a record in every metric and a file in every folder that is asked for."""
-    finished = store.finished_images(metric.name for metric in evaluator.metrics) & set(keys)
+    recorded = [metric.name for metric in evaluator.metrics]
+    if panoptic_dir is not None:
+        recorded.append(PanopticFiles.RECORD)
+    finished = store.finished_images(recorded) & set(keys)
     names = prediction_names(keys)
-    for folder in folders:
+    for folder in (*folders, panoptic_dir):
         if folder is not None:
             finished = {key for key in finished if (Path(folder) / names[key]).is_file()}
     return finished

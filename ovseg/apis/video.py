@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import secrets
@@ -15,7 +16,6 @@ from tqdm import tqdm
 
 from ovseg.apis.folder import SegmentsImages
 from ovseg.errors import ImageError, SaveError
-from ovseg.visualization import draw_overlay
 
 __all__ = ["segment_video"]
 
@@ -29,6 +29,7 @@ def segment_video(
     batch_size: int = 1,
     max_frames: int | None = None,
     alpha: float = 0.5,
+    task: str = "semantic",
     progress: bool = True,
 ) -> int:
     """Segment every frame of a video and write the overlays as a video of the same speed.
@@ -44,6 +45,7 @@ def segment_video(
         batch_size: frames segmented together.
         max_frames: stop after so many.
         alpha: strength of the fill, 0..1.
+        task: "semantic", "panoptic" or "instance"; passed to ``model.segment``.
         progress: show a progress bar.
 
     Returns:
@@ -61,6 +63,7 @@ def segment_video(
         raise SaveError(f"{out} must end with .mp4, the only kind of video that is written.")
     if out.exists() and out.samefile(source):
         raise SaveError(f"{out} is the video to be read; choose another output.")
+    options = {} if task == "semantic" else {"task": task}
     capture = cv2.VideoCapture(str(source))
     temporary = out.parent / f".{secrets.token_hex(8)}.mp4"
     writer, written = None, 0
@@ -72,7 +75,7 @@ def segment_video(
         total = min(total, max_frames) if total and max_frames else total or max_frames
         with tqdm(total=total, unit="frame", disable=not progress) as bar:
             while batch := list(itertools.islice(frames, batch_size)):
-                results = model.segment(batch, classes=classes, batch_size=len(batch))
+                results = model.segment(batch, classes=classes, batch_size=len(batch), **options)
                 for frame, result in zip(batch, results, strict=True):
                     picture = _even(_painted(frame, result, alpha))
                     if writer is None:
@@ -102,7 +105,7 @@ def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
 
 
 def _painted(frame: np.ndarray, result: Any, alpha: float) -> np.ndarray:
-    return draw_overlay(frame, result.mask, result.classes, alpha, void=result.void, steady=True)
+    return dataclasses.replace(result, image=frame).overlay(alpha, steady=True)
 
 
 def _even(picture: np.ndarray) -> np.ndarray:

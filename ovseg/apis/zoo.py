@@ -25,6 +25,7 @@ class ModelInfo:
         weights: where the weights come from.
         licence: licence of the weights.
         description: one sentence.
+        tasks: what it can be asked for, of "semantic", "panoptic" and "instance".
     """
 
     name: str
@@ -34,6 +35,7 @@ class ModelInfo:
     weights: str
     licence: str
     description: str
+    tasks: tuple[str, ...] = ("semantic",)
 
 
 def config_root() -> Path:
@@ -53,14 +55,23 @@ def _zoo() -> dict[str, ModelInfo]:
     models = {}
     for path in sorted(config_root().glob("*/metafile.yml")):
         for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["Models"]:
-            info = ModelInfo(**{key.lower(): value for key, value in entry.items()})
+            entry = {key.lower(): value for key, value in entry.items()}
+            if "tasks" in entry:
+                entry["tasks"] = tuple(entry["tasks"])
+            info = ModelInfo(**entry)
             models[info.name] = info
     return models
 
 
-def list_models(pattern: str = "") -> list[ModelInfo]:
-    """The models there are, by name; with a pattern, those whose name holds it."""
-    return [info for name, info in sorted(_zoo().items()) if pattern in name]
+def list_models(pattern: str = "", task: str | None = None) -> list[ModelInfo]:
+    """The models there are, by name.
+
+    Args:
+        pattern: only those whose name holds it.
+        task: only those that can be asked for "semantic", "panoptic" or "instance".
+    """
+    found = [info for name, info in sorted(_zoo().items()) if pattern in name]
+    return [info for info in found if task is None or task in info.tasks]
 
 
 def model_info(name: str) -> ModelInfo:

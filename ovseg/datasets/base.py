@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from mmseg.datasets import BaseSegDataset
@@ -45,6 +45,8 @@ class SegmentationDataset(BaseSegDataset):
 
     LAYOUTS: ClassVar[tuple[Layout, ...]] = ()
     HOW_TO_GET: ClassVar[str] = ""
+    #: Reads panoptic ground truth (see `ovseg.datasets.panoptic`) where the dataset has it.
+    panoptic_reader: Any = None
 
     def __init__(
         self,
@@ -162,8 +164,8 @@ class SegmentationDataset(BaseSegDataset):
                 f"{self._how_to_get()}"
             )
         present: dict[str, set[str]] = {}
-        for kind in ("img_path", "seg_map_path"):
-            missing = [s[kind] for s in samples if not _exists(s[kind], present)]
+        for kind in ("img_path", "seg_map_path", "panoptic_path"):
+            missing = [s[kind] for s in samples if kind in s and not _exists(s[kind], present)]
             if missing:
                 raise DatasetError(
                     f"{len(missing)} of {len(samples)} "
@@ -179,7 +181,10 @@ class SegmentationDataset(BaseSegDataset):
 
     def get_data_info(self, idx: int) -> dict:
         """Sample dict of one image, with the reader of its mask."""
-        return {**super().get_data_info(idx), "label_reader": self.label_reader}
+        info = {**super().get_data_info(idx), "label_reader": self.label_reader}
+        if self.panoptic_reader is not None:
+            info["panoptic_reader"] = self.panoptic_reader
+        return info
 
     def check_masks(self, count: int = 4) -> None:
         """Read a few masks, spread over the dataset, so that a wrong set-up shows before a run.
@@ -192,6 +197,9 @@ class SegmentationDataset(BaseSegDataset):
             self.label_reader.read(
                 info["seg_map_path"], info.get("segments"), info.get("label_lookup")
             )
+            if self.panoptic_reader is not None:
+                path = info.get("panoptic_path") or info["seg_map_path"]
+                self.panoptic_reader.read(path, info.get("segments"))
 
     def _names_in_file(self) -> list[str]:
         path = Path(self.ann_file)

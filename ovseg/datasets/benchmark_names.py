@@ -9,17 +9,26 @@ from __future__ import annotations
 import json
 from importlib import resources
 
-__all__ = ["benchmark_classes", "benchmark_palette"]
+__all__ = ["benchmark_classes", "benchmark_palette", "benchmark_things"]
 
 
 def benchmark_classes(name: str) -> tuple[str, ...]:
     """Display names of a built-in list (``"ade20k-847"``) in the order of its labels."""
-    path = resources.files("ovseg").joinpath("text", "names", f"{name}.json")
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = _read(name)
     names = [line.split("; ")[0] for line in content["default"]]
     if content["background"]:
         names[0] = "background"
     return tuple(names)
+
+
+def benchmark_things(name: str) -> tuple[int, ...]:
+    """Indices of the things of a built-in list that tells things from stuff."""
+    return tuple(_read(name)["things"])
+
+
+def _read(name: str) -> dict:
+    path = resources.files("ovseg").joinpath("text", "names", f"{name}.json")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def benchmark_palette(num_classes: int, first: int = 1) -> list[list[int]]:

@@ -1,9 +1,11 @@
 """Importing this module registers every dataset and transform of the package."""
 
-from ovseg.datasets.ade20k import ADE20K150, ADE20K847
-from ovseg.datasets.cityscapes import Cityscapes19
+from ovseg.datasets.ade20k import ADE20K150, ADE20K847, ADE20KPanoptic150
+from ovseg.datasets.cityscapes import Cityscapes19, CityscapesPanoptic19
 from ovseg.datasets.coco import COCOObject81, COCOPanoptic133, COCOStuff171
 from ovseg.datasets.folder import FolderDataset
+from ovseg.datasets.folder_panoptic import FolderPanopticDataset
+from ovseg.datasets.panoptic_transforms import LoadPanoptic, PackPanoptic
 from ovseg.datasets.pascal import (
     VOC20,
     VOC21,
@@ -19,13 +21,18 @@ __all__ = [
     "ADE20K847",
     "VOC20",
     "VOC21",
+    "ADE20KPanoptic150",
     "COCOObject81",
     "COCOPanoptic133",
     "COCOStuff171",
     "Cityscapes19",
+    "CityscapesPanoptic19",
     "FolderDataset",
+    "FolderPanopticDataset",
     "LoadImage",
     "LoadMask",
+    "LoadPanoptic",
+    "PackPanoptic",
     "PascalContext59",
     "PascalContext60",
     "PascalContext459",

@@ -1,4 +1,4 @@
-"""Cityscapes with its 19 evaluated classes."""
+"""Cityscapes with its 19 evaluated classes, semantic and panoptic."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy as np
 from mmseg.datasets import CityscapesDataset
 
 from ovseg.datasets.base import SegmentationDataset
+from ovseg.datasets.benchmark_names import benchmark_things
 from ovseg.datasets.labels import index_lookup
 from ovseg.datasets.layouts import Layout
+from ovseg.datasets.panoptic import InstanceIdReader, groups_of
 from ovseg.errors import DatasetError
 from ovseg.registry import DATASETS
 
-__all__ = ["Cityscapes19"]
+__all__ = ["Cityscapes19", "CityscapesPanoptic19"]
 
 #: ``labelIds`` of the evaluated classes, in the order of their ``trainId`` (labels.py of
 #: cityscapesScripts); all others are void.
@@ -73,3 +75,55 @@ class Cityscapes19(SegmentationDataset):
             other_raw=self.ignore_index,
             kept=self.kept_classes(),
         )
+
+
+@DATASETS.register_module()
+class CityscapesPanoptic19(Cityscapes19):
+    """Cityscapes with segments: 8 things and 11 stuff classes.
+
+    The segments are read from the ``*_gtFine_instanceIds.png`` that the download brings, by the
+    rules of the benchmark's own preparation (cityscapesScripts, ``createPanopticImgs``): things
+    that were not told apart are crowds, classes that are not evaluated are void.
+
+    Args:
+        data_root: Folder that holds the dataset.
+        split: ``"val"`` or ``"train"``.
+        data_prefix: Folders ``img_path`` and ``seg_map_path``, if they are others.
+        **kwargs: As for `SegmentationDataset`.
+    """
+
+    METAINFO: ClassVar[dict] = dict(
+        **Cityscapes19.METAINFO,
+        groups=groups_of(benchmark_things("cityscapes-19"), 19),
+        category_ids=list(_LABEL_IDS),
+    )
+
+    def __init__(
+        self,
+        *,
+        data_root: str | None = None,
+        split: str = "val",
+        data_prefix: dict | None = None,
+        **kwargs,
+    ) -> None:
+        lazy_init = kwargs.pop("lazy_init", False)
+        folders = dict(img_path=f"leftImg8bit/{split}", seg_map_path=f"gtFine/{split}")
+        super().__init__(
+            data_root=data_root, data_prefix=data_prefix or folders, lazy_init=True, **kwargs
+        )
+        if self.label_map is not None:
+            raise DatasetError(f"{type(self).__name__} has all its 19 classes or none.")
+        things = [i in self._metainfo["groups"]["thing"] for i in range(19)]
+        class_of = {raw: index for index, raw in enumerate(_LABEL_IDS)}
+        self.panoptic_reader = InstanceIdReader(class_of, things, others_void=True, bare_below=1000)
+        if not lazy_init:
+            self.full_init()
+
+    def find_samples(self) -> list[dict]:
+        """Samples with the masks of instances beside those of classes."""
+        samples = super().find_samples()
+        for sample in samples:
+            stem = sample["seg_map_path"].rpartition("_gtFine_")[0]
+            sample["panoptic_path"] = f"{stem}_gtFine_instanceIds.png"
+            sample["image_id"] = Path(stem).name
+        return samples

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +13,12 @@ from ovseg.datasets.benchmark_names import benchmark_palette
 from ovseg.datasets.label_ids import COCO_STUFF_RAW
 from ovseg.datasets.labels import INVALID, LabelReader, index_lookup
 from ovseg.datasets.layouts import Layout
+from ovseg.datasets.panoptic import (
+    SegmentReader,
+    groups_of,
+    read_panoptic_json,
+    segment_entries,
+)
 from ovseg.errors import DatasetError
 from ovseg.registry import DATASETS
 
@@ -22,25 +27,14 @@ __all__ = ["COCOObject81", "COCOPanoptic133", "COCOStuff171"]
 _OBJECT_SUFFIX = "_instanceTrainIds.png"
 
 
-def _read_panoptic_json(path: Path) -> dict:
-    """Content of an annotation file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content["categories"], content["annotations"], content["images"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            f"Annotation file {path} is not a COCO panoptic file ({error!r}); fetch it again."
-        ) from error
-    return content
-
-
 @DATASETS.register_module()
 class COCOPanoptic133(SegmentationDataset):
-    """COCO panoptic ground truth as a semantic task, in COCO's own layout.
+    """COCO panoptic, in COCO's own layout.
 
     ``annotations/panoptic_val2017.json`` with the PNGs of the same name beside it and ``val2017``
     with the photographs. Classes are the categories of the file in its order: 80 things, then 53
-    stuff classes. Pixels of crowd segments count as their class; unlabelled pixels are void.
+    stuff classes. Read with `LoadPanoptic` it gives the segments. Read with `LoadMask` it is a
+    semantic task: pixels of crowd segments count as their class; unlabelled pixels are void.
 
     Args:
         ann_file: The JSON file.
@@ -69,13 +63,14 @@ class COCOPanoptic133(SegmentationDataset):
                 "the folder that holds COCO's `annotations`. "
                 f"{self.HOW_TO_GET}"
             )
-        self._content: dict | None = _read_panoptic_json(path)
+        self._content: dict | None = read_panoptic_json(path)
         self._categories = categories = self._content["categories"]
         things = [i for i, c in enumerate(categories) if c["isthing"]]
         info = dict(
             classes=tuple(c["name"] for c in categories),
             palette=[c["color"] for c in categories if "color" in c],
-            groups=dict(thing=things, stuff=sorted(set(range(len(categories))) - set(things))),
+            groups=groups_of(things, len(categories)),
+            category_ids=[c["id"] for c in categories],
         )
         if metainfo and metainfo.get("classes") not in (None, info["classes"]):
             raise DatasetError(
@@ -90,9 +85,13 @@ class COCOPanoptic133(SegmentationDataset):
             metainfo={**info, **(metainfo or {})},
             **kwargs,
         )
+        self.panoptic_reader = SegmentReader(
+            {category["id"]: index for index, category in enumerate(categories)},
+            [bool(category["isthing"]) for category in categories],
+        )
 
     def find_samples(self) -> list[dict]:
-        """Samples of the annotation file, with the category of each segment."""
+        """Samples of the annotation file, with its segments."""
         image_dir, mask_dir = self.folder("img_path"), self.folder("seg_map_path")
         content, self._content = self._content, None  # of train2017 it is over a gigabyte
         names = {image["id"]: image["file_name"] for image in content["images"]}
@@ -100,7 +99,8 @@ class COCOPanoptic133(SegmentationDataset):
             dict(
                 img_path=str(image_dir / names[entry["image_id"]]),
                 seg_map_path=str(mask_dir / entry["file_name"]),
-                segments=[(s["id"], s["category_id"]) for s in entry["segments_info"]],
+                segments=segment_entries(entry),
+                image_id=entry["image_id"],
             )
             for entry in content["annotations"]
             if entry["image_id"] in names

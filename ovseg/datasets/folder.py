@@ -9,13 +9,22 @@ from ovseg.datasets.base import SegmentationDataset
 from ovseg.errors import DatasetError
 from ovseg.registry import DATASETS
 
-__all__ = ["FolderDataset", "read_class_file"]
+__all__ = ["FolderDataset", "class_file", "read_class_file", "read_class_words"]
 
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
 def read_class_file(path: str | Path) -> tuple[str, ...]:
     """Display names in a file of one class a line, synonyms behind the first separated by ``;``.
+
+    Raises:
+        DatasetError: The file is missing or names no class.
+    """
+    return tuple(words[0] for words in read_class_words(path))
+
+
+def read_class_words(path: str | Path) -> list[list[str]]:
+    """All words of each class in a file of classes, the display name first.
 
     Raises:
         DatasetError: The file is missing or names no class.
@@ -27,10 +36,18 @@ def read_class_file(path: str | Path) -> tuple[str, ...]:
             "separated by ';'."
         )
     lines = path.read_text(encoding="utf-8-sig").splitlines()
-    names = tuple(line.split(";")[0].strip() for line in lines if line.strip())
-    if not names or not all(names):
+    words = [[word.strip() for word in line.split(";")] for line in lines if line.strip()]
+    if not words or not all(of_class[0] for of_class in words):
         raise DatasetError(f"File of classes {path} has no name in it; write one class a line.")
-    return names
+    return words
+
+
+def class_file(classes: object, data_root: str | None) -> Path | None:
+    """The file that ``classes`` names, first looked for below ``data_root``; None for a list."""
+    if not isinstance(classes, (str, Path)):
+        return None
+    beside = Path(data_root or "") / classes
+    return beside if beside.is_file() else Path(classes)
 
 
 @DATASETS.register_module()
@@ -63,9 +80,8 @@ class FolderDataset(SegmentationDataset):
         vocabulary: str | None = None,
         **kwargs,
     ) -> None:
-        if isinstance(classes, (str, Path)):
-            beside = Path(data_root or "") / classes
-            path = beside if beside.is_file() else Path(classes)
+        path = class_file(classes, data_root)
+        if path is not None:
             vocabulary = vocabulary or str(path)
             classes = read_class_file(path)
         super().__init__(

@@ -78,14 +78,14 @@ class LabelReader:
     def read(
         self,
         path: str | Path,
-        segments: Sequence[tuple[int, int]] | None = None,
+        segments: Sequence[tuple] | None = None,
         lookup: np.ndarray | None = None,
     ) -> np.ndarray:
         """Read one mask.
 
         Args:
             path: The mask file.
-            segments: (segment id, category id) of each segment, for panoptic masks.
+            segments: (segment id, category id, ...) of each segment, for panoptic masks.
             lookup: A table for this file alone, where files of a dataset differ.
 
         Returns:
@@ -112,11 +112,11 @@ class LabelReader:
         return labels.astype(self._dtype())
 
     def _from_segments(
-        self, path: str | Path, segments: Sequence[tuple[int, int]], table: np.ndarray
+        self, path: str | Path, segments: Sequence[tuple], table: np.ndarray
     ) -> np.ndarray:
         ids = read_panoptic_ids(path)
         present, inverse = np.unique(ids, return_inverse=True)
-        category_of = dict(segments)
+        category_of = {segment[0]: segment[1] for segment in segments}
         labels = np.full(len(present), self.ignore_index, np.int32)
         for i, segment in enumerate(present.tolist()):
             if segment == 0:  # unlabelled

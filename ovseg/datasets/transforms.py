@@ -9,7 +9,7 @@ from ovseg.errors import DatasetError
 from ovseg.registry import TRANSFORMS
 from ovseg.utils.images import decode_image
 
-__all__ = ["LoadImage", "LoadMask"]
+__all__ = ["LoadImage", "LoadMask", "check_size"]
 
 
 @TRANSFORMS.register_module()
@@ -59,17 +59,26 @@ class LoadMask(BaseTransform):
         mask = results["label_reader"].read(
             path, results.get("segments"), results.get("label_lookup")
         )
-        # An image that was resized before keeps its first size here: masks are not resized.
-        expected = results.get("ori_shape", mask.shape)
-        if tuple(expected) != mask.shape:
-            raise DatasetError(
-                f"Mask {path} is {mask.shape[1]} x {mask.shape[0]} pixels but its image "
-                f"{results.get('img_path')} is {expected[1]} x {expected[0]}; they do not belong "
-                "together."
-            )
+        check_size(path, mask.shape, results)
         results["gt_seg_map"] = mask
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
 
     def __repr__(self) -> str:
         return "LoadMask()"
+
+
+def check_size(path: str, shape: tuple[int, int], results: dict) -> None:
+    """Make sure that ground truth of a shape belongs to the image of a sample.
+
+    Raises:
+        DatasetError: The two are of different sizes.
+    """
+    # An image that was resized before keeps its first size here: masks are not resized.
+    expected = results.get("ori_shape", shape)
+    if tuple(expected) != shape:
+        raise DatasetError(
+            f"Mask {path} is {shape[1]} x {shape[0]} pixels but its image "
+            f"{results.get('img_path')} is {expected[1]} x {expected[0]}; they do not belong "
+            "together."
+        )

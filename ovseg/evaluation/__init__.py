@@ -1,6 +1,8 @@
 """Scores of predictions against ground truth, and what a run of them leaves on disk."""
 
 from ovseg.evaluation.iou import SegmentationScores
+from ovseg.evaluation.mask_ap import MaskAP
+from ovseg.evaluation.panoptic import PanopticQuality
 from ovseg.evaluation.predictions import SavePredictions
 
-__all__ = ["SavePredictions", "SegmentationScores"]
+__all__ = ["MaskAP", "PanopticQuality", "SavePredictions", "SegmentationScores"]

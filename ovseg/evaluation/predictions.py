@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -12,9 +11,10 @@ import cv2
 import numpy as np
 import torch
 from mmengine.hooks import Hook
-from PIL import Image
 
 from ovseg.errors import OvsegError
+from ovseg.evaluation.panoptic_files import PanopticFiles
+from ovseg.evaluation.png import write_png
 from ovseg.evaluation.records import RecordStore, image_key
 from ovseg.registry import HOOKS
 from ovseg.utils.images import decode_image
@@ -56,16 +56,6 @@ def encode_label_map(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return np.where(known, labels, void).astype(dtype)
 
 
-def write_png(path: Path, array: np.ndarray) -> None:
-    """Write a PNG whole or not at all; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG")
-    draft = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
-    draft.write_bytes(buffer.getvalue())
-    os.replace(draft, path)
-
-
 @HOOKS.register_module()
 class SavePredictions(Hook):
     """Saves what the model finds, image by image, and marks images as finished.
@@ -78,6 +68,9 @@ class SavePredictions(Hook):
         out_dir: Folder of label maps: PNGs of class indices, see `encode_label_map`.
         show_dir: Folder of overlays.
         draw: ``(image, labels, classes) -> RGB picture``, for overlays.
+        panoptic_dir: Folder of PNGs of segment ids, with a JSON file beside it, see
+            `PanopticFiles`.
+        category_ids: For that file, the dataset's own number of each class.
     """
 
     priority = "LOW"
@@ -91,6 +84,8 @@ class SavePredictions(Hook):
         out_dir: str | Path | None = None,
         show_dir: str | Path | None = None,
         draw: Callable[[np.ndarray, np.ndarray, Sequence[str]], np.ndarray] | None = None,
+        panoptic_dir: str | Path | None = None,
+        category_ids: Sequence[int] | None = None,
     ) -> None:
         self.classes = tuple(classes)
         self.names = prediction_names(keys)
@@ -99,20 +94,32 @@ class SavePredictions(Hook):
         self.out_dir = Path(out_dir) if out_dir else None
         self.show_dir = Path(show_dir) if show_dir else None
         self.draw = draw
+        self.panoptic = None
+        if panoptic_dir:
+            self.panoptic = PanopticFiles(panoptic_dir, self.names, category_ids, store)
 
     def after_test_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: Sequence = ()
     ) -> None:
         """Save the files of a batch, then mark its images as finished."""
-        if self.out_dir or self.show_dir:
+        if self.out_dir or self.show_dir or self.panoptic:
             for i, sample in enumerate(outputs):
                 self._save(sample, (data_batch or {}).get("inputs"), i)
         if self.store is not None:
             self.store.commit()
 
+    def after_test_epoch(self, runner=None, metrics: dict | None = None) -> None:
+        """Write what is one file for all images."""
+        if self.panoptic is not None:
+            self.panoptic.write_annotations()
+
     def _save(self, sample, inputs: Sequence[torch.Tensor] | None, index: int) -> None:
         key = image_key(sample.img_path, self.root)
         name = self.names.get(key, f"{key}.png")
+        if self.panoptic is not None:
+            self.panoptic.save(sample, key)
+        if not (self.out_dir or self.show_dir):
+            return
         labels = sample.pred_sem_seg.data.squeeze(0).cpu().numpy()
         if self.out_dir:
             write_png(self.out_dir / name, encode_label_map(labels, len(self.classes)))

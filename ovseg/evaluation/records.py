@@ -39,11 +39,11 @@ def image_key(img_path: str | os.PathLike | None, root: str = "") -> str:
     return "/".join(parts)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, indent: int | None = 2) -> None:
     """Write a JSON file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
     draft.write_text(text + "\n", encoding="utf-8")
     os.replace(draft, path)
 

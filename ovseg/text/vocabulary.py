@@ -16,6 +16,7 @@ import numpy as np
 from ovseg.errors import VocabularyError
 from ovseg.text.builtin import builtin_list, is_builtin
 from ovseg.text.files import read_vocabulary_file
+from ovseg.text.things import guess_things
 from ovseg.text.words import shown, words_of
 
 BACKGROUND = "background"
@@ -37,7 +38,8 @@ class Vocabulary:
         words: For each class its queries, at least one.
         background: 0 where class 0 is the background, else None.
         name: Where the vocabulary comes from (``"voc-21/sclip"``, a file's name), if anywhere.
-        is_thing: For each class whether it is countable, or None where that is not known.
+        is_thing: For each class whether it is countable, or None where nobody said so; `things`
+            always has an answer.
     """
 
     classes: tuple[str, ...]
@@ -80,23 +82,48 @@ class Vocabulary:
         return indices
 
     @cached_property
+    def things(self) -> np.ndarray:
+        """Whether each class is a thing, whose instances are told apart: (C,) bool, read-only.
+
+        False for stuff (sky, grass) and the background. Taken from ``is_thing``; where that is
+        None, a class is stuff if the built-in lists know one of its words as stuff (and none of
+        them as a thing), else a thing.
+        """
+        if self.is_thing is not None:
+            things = np.array(self.is_thing, dtype=bool)
+        else:
+            things = guess_things(self.classes, self.words, self.background)
+        things.flags.writeable = False
+        return things
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of classes, words and background: equal wherever the words are equal."""
         content = json.dumps([self.classes, self.words, self.background], ensure_ascii=True)
         return hashlib.sha256(content.encode("ascii")).hexdigest()
 
     @classmethod
-    def load(cls, spec: VocabularySpec) -> Vocabulary:
+    def load(
+        cls,
+        spec: VocabularySpec,
+        *,
+        stuff: Iterable[str] | str | None = None,
+        things: Iterable[str] | str | None = None,
+    ) -> Vocabulary:
         """Make a vocabulary of whatever a user has.
 
         Args:
             spec: A vocabulary (returned as it is), a list of names (``from_names``), a dict
                 (``from_dict``), the name of a built-in list (``builtin``; see
                 ``list_vocabularies``), or the path of a ``.txt`` or ``.json`` file (``from_file``).
+            stuff: Classes that are stuff, as in ``with_things``.
+            things: Classes that are things, as in ``with_things``.
 
         Raises:
             VocabularyError: The names cannot be used; the message says which and why.
         """
+        if stuff is not None or things is not None:
+            return cls.load(spec).with_things(things, stuff=stuff)
         if isinstance(spec, Vocabulary):
             return spec
         if isinstance(spec, os.PathLike):
@@ -222,6 +249,64 @@ class Vocabulary:
             background=0,
             is_thing=is_thing,
         )
+
+    def with_things(
+        self,
+        things: Iterable[str] | str | None = None,
+        *,
+        stuff: Iterable[str] | str | None = None,
+    ) -> Vocabulary:
+        """Say which classes are things and which are stuff.
+
+        Classes that neither names stay what they are.
+
+        Args:
+            things: Names (display names or synonyms; ``;`` separates them in one string).
+            stuff: Names of the classes whose instances are not told apart.
+
+        Returns:
+            A new vocabulary with ``is_thing`` set. The background is always stuff.
+
+        Raises:
+            VocabularyError: A name is no class, or stands in both lists.
+        """
+        if things is None and stuff is None:
+            return self
+        flags = self.things.copy()
+        counted, regions = self._indices(things, "things"), self._indices(stuff, "stuff")
+        if both := counted & regions:
+            raise VocabularyError(
+                f"{shown(self.classes[min(both)])} is given both as a thing and as stuff: keep it "
+                f"in one of the lists"
+            )
+        flags[list(counted)] = True
+        flags[list(regions)] = False
+        if self.background is not None:
+            flags[self.background] = False
+        return replace(self, is_thing=tuple(flags.tolist()))
+
+    def _indices(self, names: Iterable[str] | str | None, kind: str) -> set[int]:
+        """Classes that are called, or asked for, by one of these names."""
+        if names is None:
+            return set()
+        if isinstance(names, str):
+            names = (names,)
+        owners: dict[str, set[int]] = {}
+        for index, words in enumerate(self.words):
+            for word in words:
+                owners.setdefault(word.casefold(), set()).add(index)
+        for index, name in enumerate(self.classes):  # a display name means its own class only
+            owners[name.casefold()] = {index}
+        found: set[int] = set()
+        for name in names:
+            for word in words_of(name, f"an entry of {kind}"):
+                if word.casefold() not in owners:
+                    raise VocabularyError(
+                        f"{shown(word)} is given as {kind} but is none of the classes: name "
+                        f"classes of this vocabulary"
+                    )
+                found |= owners[word.casefold()]
+        return found
 
     @classmethod
     def _checked(

@@ -60,7 +60,7 @@ def draw_overlay(
         size = shown[::-1]
         labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
         if image is not None:
-            image = cv2.resize(image, size, interpolation=_interpolation((height, width), shown))
+            image = cv2.resize(image, size, interpolation=interpolation((height, width), shown))
     painted = paint(image, labels, colors, alpha)
     order = [c for c in np.argsort(-areas, kind="stable") if areas[c] > 0]
     if steady:
@@ -116,7 +116,7 @@ def _contours(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return edge.astype(bool), (halo & ~edge & 1).astype(bool) & (labels >= 0)
 
 
-def _interpolation(before: tuple[int, int], after: tuple[int, int]) -> int:
+def interpolation(before: tuple[int, int], after: tuple[int, int]) -> int:
     if after[0] * after[1] < before[0] * before[1]:
         return cv2.INTER_AREA
     # Enlarged a lot, an image of a few pixels should show its pixels.

@@ -10,11 +10,13 @@ import pytest
 from PIL import Image
 
 import ovseg
-from ovseg.apis import SegmentationResult
+from ovseg.apis import PanopticResult, SegmentationResult
 from ovseg.errors import ConfigError, WeightsNotFoundError
+from tests.tiny import build_segmentor
 
 SCRIPT = Path(__file__).parents[2] / "demo" / "image_demo.py"
 NANO = ["--model", "maskclip_nano"]
+SEGMENT = {"id": 1, "category_id": 0, "isthing": True, "score": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +138,7 @@ def test_ctrl_c_keeps_what_is_finished(photos, tmp_path):
     code = f"""
     import importlib.util, os, signal, sys
     import ovseg
-    from ovseg.apis import SegmentationResult
+    from ovseg.apis import PanopticResult, SegmentationResult
     calls = 0
     class Model:
         def segment(self, images, classes=None, *, batch_size=1):
@@ -161,3 +163,35 @@ def test_ctrl_c_keeps_what_is_finished(photos, tmp_path):
     assert done.returncode == 130, done.stderr
     assert "Interrupted" in done.stderr and "Traceback" not in done.stderr
     assert [path.name for path in sorted((tmp_path / "out").glob("*.json"))] == ["a.json", "b.json"]
+
+
+def test_the_task_is_handed_on(demo, asked, photos, tmp_path, monkeypatch):
+    given = []
+
+    def segment(self, images, classes=None, *, batch_size=1, task="semantic"):
+        given.append((task, classes.things.tolist()))
+        return [
+            PanopticResult(np.ones(image.shape[:2], int), [SEGMENT], classes.classes)
+            for image in images
+        ]
+
+    monkeypatch.setattr(FakeModel, "segment", segment)
+    out = tmp_path / "out"
+    arguments = [str(photos), "--classes", "rug", "cat", "--task", "panoptic", "--stuff", "cat"]
+    assert demo.main([*arguments, "--out", str(out), *NANO]) == 0
+    assert given == [("panoptic", [False, False])] * 2
+    assert len(PanopticResult.load(out / "a.json")) == 1
+
+
+def test_a_model_that_does_not_know_the_task(demo, photos, tmp_path, capsys, monkeypatch):
+    semantic = ovseg.Segmenter(build_segmentor(), "tiny")
+    monkeypatch.setattr(ovseg, "create_model", lambda name, **options: semantic, raising=False)
+    arguments = [str(photos), "--classes", "cat", "--task", "panoptic", "--out", str(tmp_path)]
+    assert demo.main(arguments) == 2
+    assert "tiny gives one class for each pixel" in capsys.readouterr().err
+
+
+def test_stuff_that_is_no_class(demo, photos, capsys):
+    with pytest.raises(SystemExit) as ended:
+        demo.main([str(photos), "--classes", "cat", "--stuff", "lawn"])
+    assert ended.value.code == 2 and "--stuff: 'lawn' is given as stuff" in capsys.readouterr().err

@@ -9,6 +9,7 @@ CONVERTERS = Path(__file__).parents[2] / "tools" / "dataset_converters"
 sys.path.insert(0, str(CONVERTERS))
 
 import ade20k_847  # noqa: E402
+import ade20k_panoptic  # noqa: E402
 import coco_object  # noqa: E402
 import conversion  # noqa: E402
 import pascal_context_60  # noqa: E402
@@ -17,6 +18,7 @@ import pascal_context_459  # noqa: E402
 __all__ = [
     "CONVERTERS",
     "ade20k_847",
+    "ade20k_panoptic",
     "coco_object",
     "conversion",
     "pascal_context_60",
