@@ -68,7 +68,7 @@ def test_what_frozen_clip_sees_under_masks(run):
         inside = resize_masks(layers[-1]["masks"], maps["res5"].shape[-2:]) > 0
         found = model.image_encoder.embed_masked(maps["res5"], inside)[0].detach()
         some = inside[0].flatten(1).any(1).numpy()
-        assert some.sum() > 5
+        assert some.sum() > 2
         assert_agree(found[some], "pooled", truth["pooled"][some])
 
 

@@ -48,7 +48,7 @@ def test_semantic(run):
         labels = drawn.thinned("semantic", sample.pred_sem_seg.data[0].numpy())
         top = np.sort(theirs, axis=0)
         clear = top[-1] - top[-2] > 1e-4
-        assert clear.mean() > 0.95 and len(np.unique(labels)) > 1
+        assert clear.mean() > 0.9 and len(np.unique(labels)) > 1
         assert (labels == theirs.argmax(0))[clear].all()
 
 
