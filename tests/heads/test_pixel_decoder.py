@@ -22,7 +22,7 @@ def maps(height, width, batch=1):
     }
 
 
-@pytest.mark.parametrize("size", [(32, 32), (64, 96), (50, 75)])
+@pytest.mark.parametrize("size", [(32, 32), (64, 96), (50, 75), (4, 4)])
 def test_sizes(size):
     inputs = maps(*size, batch=2)
     features, levels = build()(inputs)
