@@ -45,7 +45,13 @@ def _child(name: str, *locations: str) -> Registry:
 
 # what is built from configs of models
 MODELS = _child(
-    "MODELS", "mmseg.models", "ovseg.encoders", "ovseg.dense", "ovseg.refine", "ovseg.segmentors"
+    "MODELS",
+    "mmseg.models",
+    "ovseg.encoders",
+    "ovseg.dense",
+    "ovseg.refine",
+    "ovseg.heads",
+    "ovseg.segmentors",
 )
 MODEL_WRAPPERS = _child("MODEL_WRAPPERS", "mmseg.models")
 TASK_UTILS = _child("TASK_UTILS", "mmseg.models")
