@@ -45,10 +45,16 @@ def _child(name: str, *locations: str) -> Registry:
 
 # what is built from configs of models
 MODELS = _child(
-    "MODELS", "mmseg.models", "ovseg.encoders", "ovseg.dense", "ovseg.refine", "ovseg.segmentors"
+    "MODELS",
+    "mmseg.models",
+    "ovseg.encoders",
+    "ovseg.dense",
+    "ovseg.refine",
+    "ovseg.heads",
+    "ovseg.segmentors",
 )
 MODEL_WRAPPERS = _child("MODEL_WRAPPERS", "mmseg.models")
-TASK_UTILS = _child("TASK_UTILS", "mmseg.models")
+TASK_UTILS = _child("TASK_UTILS", "mmseg.models", "ovseg.heads")
 WEIGHT_INITIALIZERS = _child("WEIGHT_INITIALIZERS", "mmseg.models")
 
 # data
