@@ -185,7 +185,7 @@ def _set_sources(
     for settings in towers if weights is not None else ():
         settings.weights = str(weights)
     if not pretrained:
-        for part in ("guide", "aggregator", "foreground", "refiner"):
+        for part in ("guide", "aggregator", "foreground", "refiner", "head"):
             _without_weights(model.get(part))
 
 

@@ -177,12 +177,17 @@ def _choose_vocabulary(config: Config, metainfo: dict[str, Any]) -> None:
 
 
 def _load_weights(model: nn.Module, weights: dict, source: str) -> None:
-    state = weights.get("state_dict", weights) if isinstance(weights, dict) else weights
+    state = weights
+    if isinstance(weights, dict):  # "model" is detectron2's name
+        state = weights.get("state_dict", weights.get("model", weights))
     if not isinstance(state, dict):
         raise CheckpointMismatchError(
             f"Checkpoint {source} holds no state dict; save model.state_dict()."
         )
     state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    adapt = getattr(model, "adapt_state_dict", None)
+    if callable(adapt):  # checkpoints of authors, under other names
+        state = adapt(state, source)
     check_state_dict(model, state, source, tuple(getattr(model, "frozen_prefixes", ())))
     model.load_state_dict(state, strict=False)
 

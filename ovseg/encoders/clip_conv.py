@@ -162,6 +162,25 @@ class CLIPConv(Encoder):
         x = self.visual.trunk.head(x.flatten(0, 1)[:, :, None, None])
         return self.out(self.visual.head(x)).unflatten(0, (batch, count))
 
+    def embed_masked(self, features: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        """Embed what lies under masks, as FC-CLIP does.
+
+        A ConvNeXt takes the mean of the features and applies its head to it. In a ResNet's
+        attention pooling the mean of the whole map asks, and the positions of a mask answer.
+
+        Args:
+            features: (B, D, h, w), the map ``res5``.
+            inside: (B, Q, h, w) bool.
+
+        Returns:
+            (B, Q, E) float32, not normalised; of no meaning where a mask holds no position.
+        """
+        inside = inside.flatten(2)
+        if self.is_resnet:
+            return self._attention_pool(features.to(self.dtype), inside)
+        share = inside.float() / (inside.sum(-1, keepdim=True) + 1e-8)
+        return self.embed_pooled(share @ features.float().flatten(2).mT)
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Embedding of whole images, as open_clip's ``encode_image``: (B, E), not normalised."""
         last = self.multiscale(images)["res5"]
@@ -170,8 +189,14 @@ class CLIPConv(Encoder):
                 return self._attention_pool(last.to(self.dtype))
             return self.embed_pooled(last.mean(dim=(2, 3))[:, None])[:, 0]
 
-    def _attention_pool(self, features: torch.Tensor) -> torch.Tensor:
-        """Attention pooling of a ResNet at any size: the mean asks, all positions answer."""
+    def _attention_pool(
+        self, features: torch.Tensor, inside: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Attention pooling of a ResNet at any size: the mean asks, all positions answer.
+
+        With ``inside`` (B, Q, N) bool only those of each mask do, and the mean does not: (B, Q, E)
+        in place of (B, E).
+        """
         pool = self.visual.attnpool
         x = features.flatten(2).transpose(1, 2)
         x = torch.cat([x.mean(dim=1, keepdim=True), x], dim=1)
@@ -179,12 +204,18 @@ class CLIPConv(Encoder):
             pool.positional_embedding, tuple(features.shape[-2:]), self.position
         )
         x = x + place.to(x.dtype)
+        asks, answers = x[:, :1], x if inside is None else x[:, 1:]
         q, k, v = (
             project(y).unflatten(-1, (pool.num_heads, -1)).transpose(1, 2)
-            for project, y in ((pool.q_proj, x[:, :1]), (pool.k_proj, x), (pool.v_proj, x))
+            for project, y in ((pool.q_proj, asks), (pool.k_proj, answers), (pool.v_proj, answers))
         )
-        pooled = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        return self.out(pool.c_proj(pooled[:, 0]))
+        free = None
+        if inside is not None:
+            free = (inside | ~inside.any(-1, keepdim=True))[:, None]
+            q = q.expand(-1, -1, inside.shape[1], -1)
+        pooled = F.scaled_dot_product_attention(q, k, v, attn_mask=free)
+        embedded = self.out(pool.c_proj(pooled.transpose(1, 2).flatten(2)))
+        return embedded[:, 0] if inside is None else embedded
 
 
 def _check_trunk(name: str, vision: Mapping) -> None:

@@ -44,6 +44,7 @@ class WeightSource:
         sha256: Hexadecimal digest, whole or its first digits where only those are published.
         size: Bytes, where known.
         licence: Licence of the weights, where known.
+        file_name: What the file of a plain address is called here, where the address does not say.
         alternatives: The same weights elsewhere, tried in turn when this source cannot be had.
 
     Raises:
@@ -59,6 +60,7 @@ class WeightSource:
     size: int | None = None
     licence: str | None = None
     alternatives: tuple[WeightSource, ...] = ()
+    file_name: str | None = None
 
     def __post_init__(self) -> None:
         places = [place for place in (self.url, self.hub_repo, self.path) if place is not None]
@@ -173,7 +175,7 @@ def _by_hand(source: WeightSource, cache_dir: str | Path | None) -> Path:
     if source.hub_repo is not None:
         name = f"{source.hub_repo}/{source.hub_files[0]}".replace("/", "--")
     else:
-        name = unquote(Path(urlsplit(source.url).path).name)
+        name = source.file_name or unquote(Path(urlsplit(source.url).path).name)
     return _checkpoints(cache_dir) / name
 
 

@@ -1,7 +1,15 @@
 """Assembly of encoders, words and the five steps into models."""
 
+from ovseg.segmentors.fcclip import FCCLIP
+from ovseg.segmentors.mask_preprocessor import MaskPreprocessor
 from ovseg.segmentors.preprocessor import ImagePreprocessor
 from ovseg.segmentors.protocol import Protocol
 from ovseg.segmentors.training_free import TrainingFreeSegmentor
 
-__all__ = ["ImagePreprocessor", "Protocol", "TrainingFreeSegmentor"]
+__all__ = [
+    "FCCLIP",
+    "ImagePreprocessor",
+    "MaskPreprocessor",
+    "Protocol",
+    "TrainingFreeSegmentor",
+]

@@ -15,7 +15,8 @@ from PIL import Image
 
 from ovseg.registry import MODELS
 
-INTERPOLATIONS = ("bilinear", "bicubic")
+INTERPOLATIONS = ("bilinear", "bicubic", "bilinear_antialias")
+_PILLOW = {"bicubic": Image.Resampling.BICUBIC, "bilinear_antialias": Image.Resampling.BILINEAR}
 
 
 def protocol_size(
@@ -39,7 +40,8 @@ class ImagePreprocessor(BaseDataPreprocessor):
     Args:
         short_side: wanted length of the shorter side in pixels; None leaves images as they are.
         long_side: greatest length of the longer side, which wins; None sets no limit.
-        interpolation: "bilinear" as mmcv does it, "bicubic" as torchvision does it with Pillow.
+        interpolation: "bilinear" as mmcv does it, "bicubic" as torchvision does it with Pillow,
+            "bilinear_antialias" as detectron2 does it with Pillow.
         square: cut images with a ground truth, and the ground truth, to the square in the middle;
             images without one stay whole.
     """
@@ -64,8 +66,8 @@ class ImagePreprocessor(BaseDataPreprocessor):
         if size == tuple(image.shape[-2:]):
             return image
         pixels = np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy())
-        if self.interpolation == "bicubic":
-            resized = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC)
+        if self.interpolation in _PILLOW:
+            resized = Image.fromarray(pixels).resize(size[::-1], _PILLOW[self.interpolation])
             pixels = np.array(resized)
         else:
             pixels = mmcv.imresize(pixels, size[::-1], interpolation="bilinear")

@@ -22,8 +22,8 @@ class Protocol:
         name: what records call it.
         short_side: pixels the shorter side of an image is brought to; None leaves images alone.
         long_side: greatest length of the longer side, which wins; None sets no limit.
-        interpolation: how images are resized: "bilinear" as mmcv does it, or "bicubic" as
-            torchvision does it (antialiased by Pillow).
+        interpolation: how images are resized: "bilinear" as mmcv does it, "bicubic" as torchvision
+            and "bilinear_antialias" as detectron2 does it (both antialiased by Pillow).
         square: images with a ground truth are cut to the square in their middle and scored there,
             at the protocol's size; the ground truth is resized and cut alike.
         crop: side of the sliding windows in pixels; None reads the image whole.
