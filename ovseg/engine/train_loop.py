@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import all_gather_object, get_rank, get_world_size
+from mmengine.dist import all_gather_object, all_reduce, get_rank, get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.runner.loops import IterBasedTrainLoop, _InfiniteDataloaderIterator
 from torch import nn
@@ -86,10 +86,14 @@ class EndlessTrainLoop(IterBasedTrainLoop):
     def run_iter(self, data_batch: dict) -> None:
         """One iteration; raises `TrainingError` naming the images where it fails."""
         self._seed(data_batch)
+        runner, about = self.runner, dict(batch_idx=self._iter, data_batch=data_batch)
+        runner.call_hook("before_train_iter", **about)
         try:
-            super().run_iter(data_batch)
+            losses = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
         except NotFiniteError as error:
             raise TrainingError(self._explain(error, data_batch)) from error
+        runner.call_hook("after_train_iter", **about, outputs=_mean_of_processes(losses))
+        self._iter += 1
 
     def _seed(self, data_batch: dict) -> None:
         words = np.random.SeedSequence((self.runner.seed, 2, self._iter, get_rank()))
@@ -148,6 +152,15 @@ class EndlessTrainLoop(IterBasedTrainLoop):
             if not finite:
                 names.append(str(sample.metainfo.get("img_path", f"sample {index}")))
         return names
+
+
+def _mean_of_processes(losses: dict) -> dict:
+    """Losses to be logged: those of the common batch."""
+    if get_world_size() == 1:
+        return losses
+    values = torch.stack([torch.as_tensor(value).detach().float() for value in losses.values()])
+    all_reduce(values, "mean")
+    return dict(zip(losses, values, strict=True))
 
 
 def _sample_seeds(data_batch: dict) -> list[int] | None:

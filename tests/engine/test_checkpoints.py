@@ -138,7 +138,8 @@ def test_averages(tmp_path):
     "changes, message",
     [
         ({"optim_wrapper.precision": "fp8"}, "precision 'fp8'"),
-        ({"optim_wrapper.paramwise_cfg": dict(norm_decay_mult=0)}, "takes no paramwise_cfg"),
+        ({"optim_wrapper.paramwise_cfg": dict(norm_decay_mult=0)}, "not norm_decay_mult"),
+        ({"optim_wrapper.paramwise_cfg": dict(undecayed=["query"])}, "is called query"),
         ({"custom_hooks": [dict(type="TrainedEMAHook", momentum=2)]}, "momentum"),
     ],
 )
