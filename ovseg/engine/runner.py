@@ -118,9 +118,11 @@ class TrainRunner(Runner):
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         if self._resume and "raw_state_dict" in checkpoint:
             checkpoint["state_dict"] = checkpoint["raw_state_dict"]
-        state = checkpoint.get("state_dict", checkpoint)
+        state = checkpoint.get("state_dict", checkpoint.get("model", checkpoint))
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
         model = self.bare_model
+        if hasattr(model, "adapt_state_dict"):  # checkpoints of authors, under other names
+            state = model.adapt_state_dict(state, str(filename))
         self._loaded_meta = checkpoint.get("meta") or {}
         recorded = self._loaded_meta.get("frozen")
         if recorded is not None:

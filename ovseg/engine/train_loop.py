@@ -12,6 +12,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner.loops import IterBasedTrainLoop, _InfiniteDataloaderIterator
 from torch import nn
 
+from ovseg.datasets.draws import random_state_of
 from ovseg.engine.optim_wrapper import NotFiniteError
 from ovseg.errors import TrainingError
 from ovseg.registry import LOOPS
@@ -65,6 +66,11 @@ class EndlessTrainLoop(IterBasedTrainLoop):
 
     def run(self) -> nn.Module:
         """Launch training."""
+        if hasattr(self._bare_model, "train_words"):
+            # Words are embedded now, so that a text tower of random weights, which is built at its
+            # first use, is the same one wherever a run goes on.
+            with random_state_of(self.runner.seed):
+                self._bare_model.train_words()
         if self._iter == 0 or not self._moved:
             return super().run()  # other samplers can only be advanced by reading
         runner = self.runner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 
 import torch
@@ -90,13 +91,20 @@ def check_frozen(model: nn.Module, recorded: Mapping[str, str], source: str) -> 
                 f"Checkpoint {source} was trained on the frozen {name} {fingerprint}, which this "
                 f"{type(model).__name__} does not have; use the configuration it was trained with."
             )
-        if own[name] != fingerprint and not _undecided(own[name], fingerprint):
+        if not _same_weights(own[name], fingerprint):
             raise CheckpointMismatchError(
                 f"Checkpoint {source} was trained on the frozen {name} {fingerprint}, but this "
                 f"model has {own[name]}; set `pretrained` or `weights` of {name} to those weights."
             )
 
 
-def _undecided(one: str, other: str) -> bool:
-    """Whether two parts have random weights of which one is not loaded."""
-    return "random" in one and (one.startswith(f"{other}/") or other.startswith(f"{one}/"))
+def _same_weights(one: str, other: str) -> bool:
+    """Whether two fingerprints are of the same weights, in whatever file and precision."""
+    digests = [re.search("sha256:([0-9a-f]+)", name) for name in (one, other)]
+    if all(digests):
+        short, long = sorted((digest[1] for digest in digests), key=len)
+        return long.startswith(short)
+    one, other = (re.sub("/(bf16|fp16)$", "", name) for name in (one, other))
+    # Random weights that are not there yet may turn out to be any.
+    later = "random" in one and (one.startswith(f"{other}/") or other.startswith(f"{one}/"))
+    return one == other or later
