@@ -123,6 +123,10 @@ class TrainRunner(Runner):
         model = self.bare_model
         if hasattr(model, "adapt_state_dict"):  # checkpoints of authors, under other names
             state = model.adapt_state_dict(state, str(filename))
+        # How far schedules have come is what goes on; what they are, the config says.
+        for progress in checkpoint.get("param_schedulers") or ():
+            for key in set(progress) - {"last_step", "_global_step", "_last_value"}:
+                del progress[key]
         self._loaded_meta = checkpoint.get("meta") or {}
         recorded = self._loaded_meta.get("frozen")
         if recorded is not None:
@@ -144,6 +148,10 @@ class TrainRunner(Runner):
         """Go on from a checkpoint: model, optimizer, schedule, and the next sample in line."""
         self._resume = True
         super().resume(filename, *args, **kwargs)
+        for schedule in self.param_schedulers or ():
+            # The end may have been that of a shorter run: then its last step was not counted.
+            if schedule.begin <= schedule._global_step < schedule.end:
+                schedule.last_step = schedule._global_step - schedule.begin
         if hasattr(self.train_loop, "begin_at"):
             self.train_loop.begin_at(self._loaded_meta["iter"], self._loaded_meta.get("position"))
 
