@@ -1,7 +1,7 @@
 # Train FC-CLIP's head on COCO panoptic as published, on the frozen ConvNeXt-L.
 _base_ = [
     './fcclip_convnext-l.py',
-    '../_base_/datasets/coco-panoptic-133_train.py',
+    '../_base_/train_datasets/coco-panoptic-133.py',
     '../_base_/schedules/fcclip_368k.py',
 ]
 model = dict(

@@ -1,7 +1,7 @@
 # Train the nano FC-CLIP's head on the procedural scenes.
 _base_ = [
     './fcclip_nano.py',
-    '../_base_/datasets/scenes_train.py',
+    '../_base_/train_datasets/scenes.py',
     '../_base_/schedules/scenes_nano.py',
 ]
 model = dict(
