@@ -28,8 +28,9 @@ def test_there_are_configs():
 
 def test_every_named_part_is_registered(config):
     model = config.model
-    for part in (model, model.image_encoder, model.text_encoder, model.attention):
-        assert MODELS.get(part.type) is not None, part.type
+    for key, part in {"model": model, **model}.items():
+        if isinstance(part, dict) and "type" in part:
+            assert MODELS.get(part["type"]) is not None, key
     if "test_dataloader" in config:
         dataset = config.test_dataloader.dataset
         assert DATASETS.get(dataset.type) is not None

@@ -21,6 +21,17 @@ ATTENDED = ("res5", "res4", "res3")
 FINEST = "res2"
 
 
+class MapNorm(nn.GroupNorm):
+    """Group norm that takes a map of one position and one channel a group, too (giving the bias).
+
+    `torch.nn.GroupNorm` refuses it, for the smallest of images.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, h, w) to the same."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
 class DeformableEncoderLayer(nn.Module):
     """Deformable attention of all positions, then an MLP; normed after each."""
 
@@ -87,7 +98,7 @@ class DeformablePixelDecoder(nn.Module):
         self.dim, self.mask_dim = dim, mask_dim
         self.project = nn.ModuleDict(
             {
-                name: nn.Sequential(nn.Conv2d(channels[name], dim, 1), nn.GroupNorm(groups, dim))
+                name: nn.Sequential(nn.Conv2d(channels[name], dim, 1), MapNorm(groups, dim))
                 for name in ATTENDED
             }
         )
@@ -97,10 +108,10 @@ class DeformablePixelDecoder(nn.Module):
             for _ in range(layers)
         )
         self.lateral = nn.Sequential(
-            nn.Conv2d(channels[FINEST], dim, 1, bias=False), nn.GroupNorm(groups, dim)
+            nn.Conv2d(channels[FINEST], dim, 1, bias=False), MapNorm(groups, dim)
         )
         self.smooth = nn.Sequential(
-            nn.Conv2d(dim, dim, 3, padding=1, bias=False), nn.GroupNorm(groups, dim), nn.ReLU()
+            nn.Conv2d(dim, dim, 3, padding=1, bias=False), MapNorm(groups, dim), nn.ReLU()
         )
         self.mask_features = nn.Conv2d(dim, mask_dim, 1)
         for projection in self.project.values():

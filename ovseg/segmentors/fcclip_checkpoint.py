@@ -132,7 +132,7 @@ def from_authors(
         elif name in UNUSED:
             unused.append(name)
         elif (own := our_name(name)) is not None:
-            ours[own] = tensor.float()
+            ours[own] = torch.as_tensor(tensor).float()
             renamed.append(name)
         else:
             unknown.append(name)

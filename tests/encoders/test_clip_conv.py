@@ -130,3 +130,23 @@ def test_other_trunks(model, says):
 def test_unknown_position(tiny_config):
     with pytest.raises(ValueError, match="position 'nearest' is not known"):
         CLIPConv(tiny_config("resnet"), pretrained=None, position="nearest")
+
+
+def test_what_is_under_masks(pair):
+    encoder, _ = pair
+    features = encoder.multiscale(torch.randn(2, 3, 96, 128))["res5"]
+    inside = torch.zeros(2, 3, 3, 4, dtype=torch.bool)
+    inside[:, 0], inside[:, 1, :2, 1:3] = True, True  # all, a part, nothing
+    with torch.no_grad():
+        found = encoder.embed_masked(features, inside)
+        assert found.shape == (2, 3, 32) and found.isfinite().all()
+        changed = features.clone()
+        changed[:, :, 2] += 1.0  # a row outside the part
+        again = encoder.embed_masked(changed, inside)
+        if encoder.is_resnet:  # the mean of all positions asks
+            assert not torch.allclose(found[:, 1], again[:, 1])
+        else:
+            torch.testing.assert_close(found[:, 1], again[:, 1])
+            whole = encoder.embed_pooled(features.mean((2, 3))[:, None])[:, 0]
+            torch.testing.assert_close(found[:, 0], whole, atol=1e-5, rtol=1e-4)
+        assert not torch.allclose(found[:, 0], again[:, 0])

@@ -33,7 +33,7 @@ def layout(kind: str, which: str = "layout") -> dict[str, tuple[int, ...]]:
 
 def authors_state(kind: str, frozen: bool = False) -> dict[str, torch.Tensor]:
     """A checkpoint of the authors: the head drawn, the frozen part zeros."""
-    state = {name: drawn.draw_tensor(name, shape) for name, shape in layout(kind).items()}
+    state = {name: drawn.draw_tensor(name, shape, kind) for name, shape in layout(kind).items()}
     if frozen:
         state.update({k: torch.zeros(v) for k, v in layout(kind, "frozen").items()})
     return state
@@ -88,9 +88,9 @@ def drawn_fcclip(kind: str, **settings):
         warnings.simplefilter("ignore", RandomWeightsWarning)
         torch.manual_seed(0)
         model = MODELS.build(fcclip_config(kind, **settings)).eval()
-        drawn.draw_module(model.image_encoder.visual, "clip")
+        drawn.draw_module(model.image_encoder.visual, "clip", kind)
         model.load_state_dict(from_authors(authors_state(kind), kind)[0], strict=False)
         model.set_vocabulary(vocabulary())
-    model.text = drawn.draw_words(len(model.text))
+    model.text = drawn.draw_words(len(model.text), kind)
     model.text_encoder.logit_scale = drawn.LOGIT_SCALE
     return model

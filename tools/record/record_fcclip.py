@@ -16,7 +16,6 @@ import importlib
 import math
 import sys
 import types
-from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -160,7 +159,7 @@ def build_backbone(kind: str):
     backbone.clip_model = open_clip.CLIP(**config)
     backbone.model_type = kind
     backbone.model_name = {"convnext": "convnext_drawn", "resnet": "rndrawn"}[kind]
-    drawn.draw_module(backbone.clip_model.visual, "clip")
+    drawn.draw_module(backbone.clip_model.visual, "clip", kind)
     with torch.no_grad():
         backbone.clip_model.logit_scale.fill_(math.log(drawn.LOGIT_SCALE))
     return backbone.eval()
@@ -250,8 +249,8 @@ def build_model(kind: str):
     ).eval()
     for name, parameter in model.named_parameters():
         if not name.startswith("backbone."):
-            parameter.data.copy_(drawn.draw_tensor(name, tuple(parameter.shape)))
-    model.test_text_classifier = drawn.draw_words(sum(model.test_num_templates))
+            parameter.data.copy_(drawn.draw_tensor(name, tuple(parameter.shape), kind))
+    model.test_text_classifier = drawn.draw_words(sum(model.test_num_templates), kind)
     layout = [f"{k} {','.join(map(str, v.shape))}" for k, v in model.state_dict().items()]
     return model, layout
 
@@ -282,7 +281,7 @@ def record(kind: str) -> dict[str, np.ndarray]:
         "words": np.array(model.test_num_templates),
     }
     for i, (pixels, (_, size)) in enumerate(
-        zip(drawn.draw_pictures(), drawn.PICTURES, strict=True)
+        zip(drawn.draw_pictures(kind), drawn.PICTURES, strict=True)
     ):
         inputs = {"image": pixels.float(), "height": size[0], "width": size[1]}
         (result,) = model([inputs])
@@ -314,8 +313,9 @@ def record(kind: str) -> dict[str, np.ndarray]:
             if array.dtype == np.float64:
                 array = array.astype(np.float32)
             found[f"{name}/{i}"] = array
-        attention = [len(s) for s in (segments, instances.scores)]
-        print(f"{kind}, picture {i}: segments and instances {attention}")
+        nearest = min(float(layer["pred_masks"].abs().min()) for layer in layers)
+        counts = f"{len(segments)} segments, {len(instances.scores)} instances"
+        print(f"{kind}, picture {i}: {counts}, mask logits down to {nearest:.1e}")
     return found
 
 
@@ -327,7 +327,7 @@ def main() -> None:
     arguments = parser.parse_args()
     stand_in(arguments.authors.resolve())
     for kind in drawn.SIZES:
-        with torch.no_grad(), nullcontext():
+        with torch.no_grad():
             found = record(kind)
         np.savez_compressed(arguments.out / f"fcclip_{kind}.npz", **found)
 

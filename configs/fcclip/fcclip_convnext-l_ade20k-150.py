@@ -1,0 +1,8 @@
+# FC-CLIP (convnext-l) on ade20k-150.
+_base_ = ['./fcclip_convnext-l.py', '../_base_/datasets/ade20k-150.py']
+model = dict(
+    vocabulary='ade20k-150/fcclip',  # the authors' words
+    tasks=('semantic',),
+)
+# As in the authors' evaluation only classes of the ground truth count.
+test_evaluator = dict(absent='gt')

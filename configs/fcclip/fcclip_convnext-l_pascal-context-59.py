@@ -1,0 +1,8 @@
+# FC-CLIP (convnext-l) on pascal-context-59.
+_base_ = ['./fcclip_convnext-l.py', '../_base_/datasets/pascal-context-59.py']
+model = dict(
+    vocabulary='pascal-context-59/fcclip',  # the authors' words
+    tasks=('semantic',),
+)
+# As in the authors' evaluation only classes of the ground truth count.
+test_evaluator = dict(absent='gt')

@@ -1,0 +1,8 @@
+# FC-CLIP (convnext-l) on voc-20.
+_base_ = ['./fcclip_convnext-l.py', '../_base_/datasets/voc-20.py']
+model = dict(
+    vocabulary='voc-20/fcclip',  # the authors' words
+    tasks=('semantic',),
+)
+# As in the authors' evaluation only classes of the ground truth count.
+test_evaluator = dict(absent='gt')

@@ -1,0 +1,7 @@
+# FC-CLIP on OpenAI's CLIP RN50.
+_base_ = [
+    '../_base_/models/fcclip_rn50.py',
+    '../_base_/protocols/fcclip-800.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(protocol=_base_.protocol)
