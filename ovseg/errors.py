@@ -57,3 +57,7 @@ class SaveError(OvsegError, OSError):
 
 class MissingDependencyError(OvsegError, ImportError):
     """An optional package is needed for what was asked and is not installed."""
+
+
+class TrainingError(OvsegError, RuntimeError):
+    """Training cannot go on: its loss is no number, or something frozen was changed."""

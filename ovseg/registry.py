@@ -54,19 +54,19 @@ MODELS = _child(
     "ovseg.segmentors",
 )
 MODEL_WRAPPERS = _child("MODEL_WRAPPERS", "mmseg.models")
-TASK_UTILS = _child("TASK_UTILS", "mmseg.models")
+TASK_UTILS = _child("TASK_UTILS", "mmseg.models", "ovseg.heads")
 WEIGHT_INITIALIZERS = _child("WEIGHT_INITIALIZERS", "mmseg.models")
 
 # data
 DATASETS = _child("DATASETS", "mmseg.datasets", "ovseg.datasets.builtin")
 TRANSFORMS = _child("TRANSFORMS", "mmseg.datasets", "ovseg.datasets.builtin")
-DATA_SAMPLERS = _child("DATA_SAMPLERS", "mmseg.datasets")
+DATA_SAMPLERS = _child("DATA_SAMPLERS", "mmseg.datasets", "ovseg.datasets.builtin")
 
 # running, scoring, looking at results
-RUNNERS = _child("RUNNERS", "mmseg.engine")
-LOOPS = _child("LOOPS", "mmseg.engine")
-HOOKS = _child("HOOKS", "mmseg.engine", "ovseg.evaluation")
-LOG_PROCESSORS = _child("LOG_PROCESSORS", "mmseg.engine")
+RUNNERS = _child("RUNNERS", "mmseg.engine", "ovseg.engine")
+LOOPS = _child("LOOPS", "mmseg.engine", "ovseg.engine")
+HOOKS = _child("HOOKS", "mmseg.engine", "ovseg.evaluation", "ovseg.engine")
+LOG_PROCESSORS = _child("LOG_PROCESSORS", "mmseg.engine", "ovseg.engine")
 METRICS = _child("METRICS", "mmseg.evaluation", "ovseg.evaluation")
 EVALUATOR = _child("EVALUATOR", "mmseg.evaluation")
 VISUALIZERS = _child("VISUALIZERS", "mmseg.visualization", "ovseg.visualization")
@@ -74,6 +74,6 @@ VISBACKENDS = _child("VISBACKENDS", "mmseg.visualization")
 
 # training
 OPTIMIZERS = _child("OPTIMIZERS", "mmseg.engine")
-OPTIM_WRAPPERS = _child("OPTIM_WRAPPERS", "mmseg.engine")
-OPTIM_WRAPPER_CONSTRUCTORS = _child("OPTIM_WRAPPER_CONSTRUCTORS", "mmseg.engine")
+OPTIM_WRAPPERS = _child("OPTIM_WRAPPERS", "mmseg.engine", "ovseg.engine")
+OPTIM_WRAPPER_CONSTRUCTORS = _child("OPTIM_WRAPPER_CONSTRUCTORS", "mmseg.engine", "ovseg.engine")
 PARAM_SCHEDULERS = _child("PARAM_SCHEDULERS", "mmseg.engine")

@@ -11,10 +11,11 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2),
+    # The newest two are kept; an old one goes when the new one is whole.
+    checkpoint=dict(type='WholeCheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
-log_processor = dict(by_epoch=False)
+log_processor = dict(type='ShortLogProcessor')
 log_level = 'INFO'
 randomness = dict(seed=0)
 load_from = None

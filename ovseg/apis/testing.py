@@ -24,6 +24,7 @@ from ovseg.evaluation.run_record import checkpoint_entry, run_record, to_plain
 from ovseg.registry import DATASETS, MODELS
 from ovseg.text import Vocabulary
 from ovseg.utils.checkpoints import check_state_dict, load_checkpoint
+from ovseg.utils.frozen import check_frozen, frozen_prefixes
 from ovseg.version import __version__
 
 __all__ = ["check_classes", "test_model"]
@@ -221,7 +222,10 @@ def _load_weights(model: nn.Module, weights: dict, source: str) -> None:
     adapt = getattr(model, "adapt_state_dict", None)
     if callable(adapt):  # checkpoints of authors, under other names
         state = adapt(state, source)
-    check_state_dict(model, state, source, tuple(getattr(model, "frozen_prefixes", ())))
+    meta = weights.get("meta")
+    if isinstance(meta, dict) and "frozen" in meta:
+        check_frozen(model, meta["frozen"], source)
+    check_state_dict(model, state, source, frozen_prefixes(model))
     model.load_state_dict(state, strict=False)
 
 

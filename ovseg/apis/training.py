@@ -6,16 +6,16 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from ovseg.apis.running import prepare_launch
+from ovseg.engine.runner import TrainRunner
 from ovseg.errors import ConfigError
 from ovseg.utils.checkpoints import load_checkpoint
 
 __all__ = ["train_model"]
 
 
-def train_model(config: Config, *, resume: bool | str = False, amp: bool = False) -> Runner:
+def train_model(config: Config, *, resume: bool | str = False, amp: bool = False) -> TrainRunner:
     """Train as configured.
 
     Args:
@@ -23,7 +23,8 @@ def train_model(config: Config, *, resume: bool | str = False, amp: bool = False
             ``work_dir``.
         resume: True goes on from the newest checkpoint in ``work_dir`` (or from nothing); a path
             goes on from that one.
-        amp: Train in mixed precision, on a GPU.
+        amp: Train in mixed precision: float16 on a GPU; without one bfloat16, for configs with a
+            `GuardedOptimWrapper`.
 
     Returns:
         The runner, with the trained model.
@@ -38,16 +39,20 @@ def train_model(config: Config, *, resume: bool | str = False, amp: bool = False
             "score it with tools/test.py."
         )
     if amp:
-        if not torch.cuda.is_available():
+        on_gpu = torch.cuda.is_available()
+        if config.optim_wrapper.get("type") == "GuardedOptimWrapper":
+            config.optim_wrapper["precision"] = "fp16" if on_gpu else "bf16"
+        elif on_gpu:
+            config.optim_wrapper["type"] = "AmpOptimWrapper"
+            config.optim_wrapper.setdefault("loss_scale", "dynamic")
+        else:
             raise ConfigError("Mixed precision (--amp) needs a GPU; leave it out on this machine.")
-        config.optim_wrapper["type"] = "AmpOptimWrapper"
-        config.optim_wrapper.setdefault("loss_scale", "dynamic")
     if isinstance(resume, (str, Path)):
         load_checkpoint(resume)  # missing or unsafe: said before anything is built
         config.load_from, config.resume = str(resume), True
     elif resume:
         config.resume = True
     prepare_launch(config)
-    runner = Runner.from_cfg(config)
+    runner = TrainRunner.from_cfg(config)
     runner.train()
     return runner

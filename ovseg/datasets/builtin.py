@@ -1,8 +1,15 @@
 """Importing this module registers every dataset and transform of the package."""
 
 from ovseg.datasets.ade20k import ADE20K150, ADE20K847, ADE20KPanoptic150
+from ovseg.datasets.augmentation import (
+    ClassAreaCrop,
+    LargeScaleJitter,
+    RandomMirror,
+    ResizeShortSide,
+)
 from ovseg.datasets.cityscapes import Cityscapes19, CityscapesPanoptic19
 from ovseg.datasets.coco import COCOObject81, COCOPanoptic133, COCOStuff171
+from ovseg.datasets.draws import EndlessSampler, SeededSamples
 from ovseg.datasets.folder import FolderDataset
 from ovseg.datasets.folder_panoptic import FolderPanopticDataset
 from ovseg.datasets.panoptic_transforms import LoadPanoptic, PackPanoptic
@@ -14,6 +21,7 @@ from ovseg.datasets.pascal import (
     PascalContext459,
 )
 from ovseg.datasets.scenes.dataset import RenderScene, ScenesDataset, UnseenScenesDataset
+from ovseg.datasets.segments import PackSegments
 from ovseg.datasets.transforms import LoadImage, LoadMask
 
 __all__ = [
@@ -27,16 +35,23 @@ __all__ = [
     "COCOStuff171",
     "Cityscapes19",
     "CityscapesPanoptic19",
+    "ClassAreaCrop",
+    "EndlessSampler",
     "FolderDataset",
     "FolderPanopticDataset",
+    "LargeScaleJitter",
     "LoadImage",
     "LoadMask",
     "LoadPanoptic",
     "PackPanoptic",
+    "PackSegments",
     "PascalContext59",
     "PascalContext60",
     "PascalContext459",
+    "RandomMirror",
     "RenderScene",
+    "ResizeShortSide",
     "ScenesDataset",
+    "SeededSamples",
     "UnseenScenesDataset",
 ]

@@ -7,8 +7,10 @@ from ovseg.heads.ensemble import geometric_ensemble
 from ovseg.heads.in_vocabulary import InVocabularyClassifier
 from ovseg.heads.instance_inference import InstanceInference
 from ovseg.heads.mask_bands import MaskBands
+from ovseg.heads.mask_criterion import MaskCriterion
 from ovseg.heads.mask_pooling import pool_masks
 from ovseg.heads.mask_transformer import MaskTransformer
+from ovseg.heads.matcher import HungarianMatcher
 from ovseg.heads.out_of_vocabulary import out_of_vocabulary
 from ovseg.heads.panoptic_inference import PanopticInference
 from ovseg.heads.pixel_decoder import DeformablePixelDecoder
@@ -19,9 +21,11 @@ __all__ = [
     "DINOiserHead",
     "DeformableAttention",
     "DeformablePixelDecoder",
+    "HungarianMatcher",
     "InVocabularyClassifier",
     "InstanceInference",
     "MaskBands",
+    "MaskCriterion",
     "MaskTransformer",
     "PanopticInference",
     "SemanticInference",

@@ -1,0 +1,21 @@
+"""What training adds to MMEngine: whole checkpoints of what is trained, exact resuming, guards."""
+
+from ovseg.engine.checkpoint_hook import WholeCheckpointHook
+from ovseg.engine.ema_hook import TrainedEMAHook
+from ovseg.engine.frozen_hook import FrozenGuardHook
+from ovseg.engine.optim_constructor import DecayByKind
+from ovseg.engine.optim_wrapper import GuardedOptimWrapper
+from ovseg.engine.progress import ShortLogProcessor
+from ovseg.engine.runner import TrainRunner
+from ovseg.engine.train_loop import EndlessTrainLoop
+
+__all__ = [
+    "DecayByKind",
+    "EndlessTrainLoop",
+    "FrozenGuardHook",
+    "GuardedOptimWrapper",
+    "ShortLogProcessor",
+    "TrainRunner",
+    "TrainedEMAHook",
+    "WholeCheckpointHook",
+]
