@@ -1,3 +1,2 @@
-# FC-CLIP on the procedural scenes.
-_base_ = ['./fcclip_nano.py', '../_base_/datasets/scenes.py']
-model = dict(tasks=('semantic',))
+# FC-CLIP on the procedural scenes: mIoU, PQ and AP from one pass.
+_base_ = ['./fcclip_nano.py', '../_base_/datasets/scenes-panoptic.py']

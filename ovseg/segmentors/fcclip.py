@@ -403,7 +403,7 @@ class FCCLIP(BaseModel):
         tasks: Sequence[str],
     ) -> None:
         """All tasks of one image, in one pass over its masks."""
-        things = _things(self.vocabulary)
+        things = torch.tensor(self.vocabulary.things)
         inferences: dict[str, Any] = {}
         if "semantic" in tasks:
             inferences["semantic"] = SemanticInference(probabilities, bands.size)
@@ -461,11 +461,3 @@ def _known_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
             else f"no task is asked for: choose among {', '.join(TASKS)}"
         )
     return tasks
-
-
-def _things(vocabulary: Vocabulary) -> torch.Tensor:
-    """(C,) bool: which classes are countable; where nothing is known, all are."""
-    things = getattr(vocabulary, "things", vocabulary.is_thing)
-    if things is None:
-        return torch.ones(len(vocabulary), dtype=torch.bool)
-    return torch.tensor([bool(x) for x in things])
