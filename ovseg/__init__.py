@@ -16,6 +16,7 @@ from ovseg import compat
 from ovseg.version import __version__
 
 if TYPE_CHECKING:
+    from ovseg.apis.presets import list_protocols
     from ovseg.apis.result import SegmentationResult
     from ovseg.apis.segmenter import Segmenter, create_model, segment
     from ovseg.apis.zoo import list_models
@@ -28,6 +29,7 @@ __all__ = [
     "__version__",
     "create_model",
     "list_models",
+    "list_protocols",
     "segment",
 ]
 
@@ -39,6 +41,7 @@ _HOMES = {
     "Vocabulary": "ovseg.text",
     "create_model": "ovseg.apis.segmenter",
     "list_models": "ovseg.apis.zoo",
+    "list_protocols": "ovseg.apis.presets",
     "segment": "ovseg.apis.segmenter",
 }
 

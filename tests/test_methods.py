@@ -117,7 +117,7 @@ def test_constants_are_the_published_ones(model, benchmark):
     [("voc-21", 0.99), ("coco-object-81", 0.99), ("pascal-context-60", 0.0), ("voc-20", 0.0)],
 )
 def test_clip_dinoiser_looks_for_things_on_two_sets_only(benchmark, threshold):
-    protocol = read("clip_dinoiser_vit-b16", benchmark).model.protocol
+    protocol = Protocol.load(read("clip_dinoiser_vit-b16", benchmark).model.protocol)
     assert protocol.foreground_threshold == threshold
 
 

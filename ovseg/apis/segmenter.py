@@ -14,6 +14,7 @@ from mmengine.structures import BaseDataElement
 from mmseg.structures import SegDataSample
 
 from ovseg.apis.inputs import ImageInput, as_list, load_image
+from ovseg.apis.presets import set_protocol
 from ovseg.apis.result import SegmentationResult
 from ovseg.apis.zoo import config_root, model_info
 from ovseg.errors import ConfigError
@@ -129,6 +130,7 @@ def create_model(
     weights: str | Path | None = None,
     device: str | torch.device | None = None,
     precision: str | None = None,
+    protocol: str | dict[str, Any] | None = None,
     **overrides: Any,
 ) -> Segmenter:
     """Build a model of the zoo, or of a config file.
@@ -140,12 +142,15 @@ def create_model(
         weights: local file of CLIP weights to use in place of the hub's.
         device: "cpu", "cuda", ...; by default a GPU if there is one.
         precision: "fp32", "bf16" or "fp16" for every encoder; None keeps the config's.
-        overrides: anything else to set in the model's config, such as ``templates="none"`` or
-            ``protocol={"short_side": 448}``. Dicts are merged into the config's; one of another
-            ``type``, such as ``attention={"type": "SCLIPAttention"}``, takes its place.
+        protocol: name of a preset, see `list_protocols`, which takes the place of the config's
+            protocol except for its thresholds; or a dict of single settings to change, such as
+            ``{"short_side": 448}``.
+        overrides: anything else to set in the model's config, such as ``templates="none"``. Dicts
+            are merged into the config's; one of another ``type``, such as
+            ``attention={"type": "SCLIPAttention"}``, takes its place.
 
     Raises:
-        ConfigError: for an unknown name.
+        ConfigError: for an unknown name of a model or protocol.
         WeightsNotFoundError: if weights are needed that cannot be had.
     """
     is_file = str(name).endswith(".py")
@@ -157,6 +162,10 @@ def create_model(
     config = Config.fromfile(path)
     if "model" not in config:
         raise ConfigError(f"{path} does not describe a model: it has no key 'model'")
+    if isinstance(protocol, str):
+        set_protocol(config.model, protocol)
+    else:
+        overrides["protocol"] = protocol
     config.merge_from_dict({"model": _overrides(config.model, overrides)})
     _set_sources(config.model, bool(pretrained), weights, precision)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
