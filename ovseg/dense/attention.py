@@ -28,7 +28,8 @@ class AttentionRule(nn.Module):
     #: Whether the rule cannot do without the features of a guide.
     needs_guide = False
 
-    #: Whether the windows of a picture must be read together, since they depend on each other.
+    #: Whether the windows of a picture depend on each other: `forward` is then also given the mean
+    #: of what `measure` says of them all. They need not be read together.
     joint = False
 
     def __init__(self, residual: bool = True, mlp: bool = True) -> None:
@@ -49,6 +50,13 @@ class AttentionRule(nn.Module):
 
         Returns:
             (B, heads, P + N, d).
+        """
+        raise NotImplementedError
+
+    def measure(self, guide: torch.Tensor) -> torch.Tensor:
+        """What windows must know of each other: one number of each (B,), of features (B, C, h, w).
+
+        Only rules that are ``joint`` have it.
         """
         raise NotImplementedError
 

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -335,22 +336,44 @@ class TrainingFreeSegmentor(BaseModel):
                 shape = (i if self.attention.joint else None, window.padded_size)
                 by_shape.setdefault(shape, []).append((i, j))
         for places in by_shape.values():
-            step = len(places) if self.attention.joint else self.window_batch
-            for start in range(0, len(places), step):
-                chunk = places[start : start + step]
-                batch = WindowBatch([pictures[i] for i, _ in chunk], [cuts[i][j] for i, j in chunk])
-                for (i, j), dense in zip(chunk, self.read_batch(batch), strict=True):
+            chunks = [
+                places[start : start + self.window_batch]
+                for start in range(0, len(places), self.window_batch)
+            ]
+            batches = (
+                WindowBatch([pictures[i] for i, _ in chunk], [cuts[i][j] for i, j in chunk])
+                for chunk in chunks
+            )
+            for chunk, read in zip(chunks, self.read_batches(batches), strict=True):
+                for (i, j), dense in zip(chunk, read, strict=True):
                     features[i][j] = dense
         return list(zip(cuts, features, strict=True))
 
-    def read_batch(self, batch: WindowBatch) -> torch.Tensor:
-        """Step 2 for windows of one shape, (B, h, w, D), and step 3 where they are not spliced."""
-        state = batch.tokens(self.image_encoder, self.kept_blocks)
-        guide = None
-        if self.guide is not None:
-            guide = self.guide(batch, self.encoder_of(self.guide))
-        tokens = self.last_block(state, guide)
-        return tokens if self.splice else self.embed(tokens, batch)
+    def read_batches(self, batches: Iterable[WindowBatch]) -> Iterator[torch.Tensor]:
+        """Step 2 for windows of one shape, and step 3 where they are not spliced.
+
+        Gives (B, h, w, D or E) for each batch. Where windows depend on each other these are all the
+        windows of a picture, and what the guide saw of them all is held; encoders are given one
+        batch after the other.
+        """
+        guided = ((batch, self.guide_features(batch)) for batch in batches)
+        common = ()
+        if self.attention.joint:
+            held = list(guided)
+            common = (torch.cat([self.attention.measure(guide) for _, guide in held]).mean(),)
+            guided = (held.pop(0) for _ in range(len(held)))
+        for batch, guide in guided:
+            state = batch.tokens(self.image_encoder, self.kept_blocks)
+            tokens = self.last_block(state, guide, *common)
+            yield tokens if self.splice else self.embed(tokens, batch)
+
+    def guide_features(self, batch: WindowBatch) -> torch.Tensor | None:
+        """What the guide sees of windows, if there is one."""
+        if self.guide is None:
+            return None
+        if self.guide.encoder == "clip":  # read once, with all that is wanted of it
+            batch.tokens(self.image_encoder, self.kept_blocks)
+        return self.guide(batch, self.encoder_of(self.guide))
 
     def embed(self, tokens: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
         """From tokens (B, h, w, D) to features (B, h', w', E), aggregated on the way."""
@@ -384,9 +407,11 @@ class TrainingFreeSegmentor(BaseModel):
         """
         return self._project(self.last_block(self.image_encoder.tokens(pixels), guide))
 
-    def last_block(self, state, guide: torch.Tensor | None = None) -> torch.Tensor:
+    def last_block(
+        self, state, guide: torch.Tensor | None = None, *common: torch.Tensor
+    ) -> torch.Tensor:
         """The last block by the attention rule: (B, h, w, D), before the tower's final norm."""
-        tokens, grid = self.attention(self.image_encoder.last_block, state, guide)
+        tokens, grid = self.attention(self.image_encoder.last_block, state, guide, *common)
         return tokens.unflatten(1, grid)
 
     def _project(self, tokens: torch.Tensor) -> torch.Tensor:
