@@ -18,7 +18,7 @@ SCLIP = {"short_side": 336, "long_side": 2048, "crop": 224, "stride": 112, "logi
 CLEARCLIP = {"short_side": 448, "long_side": 2048, "crop": 448, "stride": 224, "logit_scale": 50}
 SQUARE = {"square": True, "interpolation": "bicubic", "logit_scale": 100}
 
-#: Per case: whose code, our parts, the protocol, and the number of words.
+#: Per case: whose code, our parts, the protocol, and the seed of the words.
 CASES = {
     "sclip": {"code": "sclip", "attention": {"type": "SCLIPAttention"}, "protocol": SCLIP},
     "sclip_thresholds": {
@@ -50,6 +50,14 @@ CASES = {
         "protocol": {**SQUARE, "short_side": 224},
         "refiner": {"type": "CLIPtraseRefiner", "eps": 0.1, "min_samples": 3},
     },
+    "cliptrase_voc-20": {
+        "code": "cliptrase",
+        "attention": {"type": "CLIPtraseAttention"},
+        "class_token_factor": True,
+        "words": 351,  # with others one class is everywhere
+        "protocol": {**SQUARE, "short_side": 224},
+        "refiner": {"type": "CLIPtraseRefiner", "eps": 0.55, "min_samples": 3},
+    },
     "cliptrase_336": {
         "code": "cliptrase",
         "attention": {"type": "CLIPtraseAttention"},
@@ -67,9 +75,9 @@ OWNERS = [0, 0, 0, 1, 2, 2, *range(3, 17)]
 def build_case(case: str, sizes: str = "small"):
     """Our model of a case."""
     settings = CASES[case]
-    parts = {k: settings[k] for k in ("attention", "protocol", "refiner") if k in settings}
+    parts = {key: value for key, value in settings.items() if key not in ("code", "words")}
     owners = torch.arange(20) if settings["code"] == "cliptrase" else torch.tensor(OWNERS)
-    words = draw_words(len(owners), SIZES[sizes]["embed_dim"], seed=7)
+    words = draw_words(len(owners), SIZES[sizes]["embed_dim"], settings.get("words", 7))
     return build_drawn(words=words, query_to_class=owners, sizes=sizes, **parts)
 
 

@@ -25,20 +25,20 @@ CLIP = {
 }
 
 
-def segmentor_config(attention: str = "MaskCLIPAttention", **settings: Any) -> dict:
+def segmentor_config(attention: str | dict = "MaskCLIPAttention", **settings: Any) -> dict:
     """Config of a `TrainingFreeSegmentor` on the tiny CLIP."""
     tower = {"model": CLIP, "pretrained": None}
     return {
         "type": "TrainingFreeSegmentor",
         "image_encoder": {"type": "CLIPViT", **tower},
         "text_encoder": {"type": "CLIPText", **tower},
-        "attention": {"type": attention},
+        "attention": attention if isinstance(attention, dict) else {"type": attention},
         "templates": "none",
         **settings,
     }
 
 
-def build_segmentor(attention: str = "MaskCLIPAttention", seed: int = 0, **settings: Any):
+def build_segmentor(attention: str | dict = "MaskCLIPAttention", seed: int = 0, **settings: Any):
     """The segmentor, its weights drawn wide so that attention is far from uniform."""
     torch.manual_seed(seed)
     with warnings.catch_warnings():

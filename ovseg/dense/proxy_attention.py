@@ -41,6 +41,7 @@ class ProxyAttention(AttentionRule):
     """
 
     needs_guide = True
+    reads_class_token = False
 
     def __init__(
         self,

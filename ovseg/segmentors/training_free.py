@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ovseg.dense import (
+    ClassTokenFactor,
     LogitMap,
     LogProbabilities,
     Naming,
@@ -60,6 +61,8 @@ class TrainingFreeSegmentor(BaseModel):
         aggregator: config of the `Aggregator`; it works on the spliced map where there is one,
             else on every window.
         foreground: config of the `Foreground`, for protocols with a ``foreground_threshold``.
+        class_token_factor: multiply the logits of patches by those of the class token of their
+            window, as CLIPtrase does on one set; see `ovseg.dense.ClassTokenFactor`.
         refiner: config of the `Refiner`.
         protocol: the numbers of the evaluation, see `Protocol`.
         vocabulary: anything `Vocabulary.load` takes; may be left out and given later by
@@ -80,6 +83,7 @@ class TrainingFreeSegmentor(BaseModel):
         splice: bool = False,
         aggregator: dict | None = None,
         foreground: dict | None = None,
+        class_token_factor: bool = False,
         refiner: dict | None = None,
         protocol: Protocol | dict | None = None,
         vocabulary: Any = None,
@@ -110,6 +114,7 @@ class TrainingFreeSegmentor(BaseModel):
         self.splice = splice
         self.aggregator = None if aggregator is None else MODELS.build(aggregator)
         self.foreground = None if foreground is None else MODELS.build(foreground)
+        self.class_token_factor = class_token_factor
         self.refiner = None if refiner is None else MODELS.build(refiner)
         self._check_parts()
         self.classifier = TextClassifier(self.text_encoder, templates, cache=text_cache)
@@ -134,6 +139,11 @@ class TrainingFreeSegmentor(BaseModel):
             raise ConfigError(
                 "foreground_threshold asks which patches show a thing: set `foreground`, for "
                 "example dict(type='DINOiserForeground'), or foreground_threshold to 0"
+            )
+        if self.class_token_factor and (self.splice or not self.attention.reads_class_token):
+            reason = "splice" if self.splice else type(self.attention).__name__
+            raise ConfigError(
+                f"with {reason} there is no class token to a window: set class_token_factor=False"
             )
         for part in (self.guide, self.aggregator, self.foreground, self.refiner):
             name = getattr(part, "encoder", None)
@@ -278,8 +288,14 @@ class TrainingFreeSegmentor(BaseModel):
             self.protocol.area_threshold,
         )
 
-    def patch_naming(self, picture: Picture) -> PatchNaming | None:
-        """Step 4 at the patches of a picture, where the protocol has it there."""
+    def patch_naming(self, picture: Picture) -> PatchNaming | ClassTokenFactor | None:
+        """What of step 4 is done at the patches of a picture, if anything."""
+        softmax = self._patch_softmax(picture)
+        if not self.class_token_factor:
+            return softmax
+        return ClassTokenFactor(picture.class_tokens, self.text, self.scale, softmax)
+
+    def _patch_softmax(self, picture: Picture) -> PatchNaming | None:
         if self.protocol.softmax == "pixels":
             return None
         background, threshold = None, self.protocol.foreground_threshold
@@ -364,7 +380,10 @@ class TrainingFreeSegmentor(BaseModel):
             guided = (held.pop(0) for _ in range(len(held)))
         for batch, guide in guided:
             state = batch.tokens(self.image_encoder, self.kept_blocks)
-            tokens = self.last_block(state, guide, *common)
+            if self.class_token_factor:
+                tokens = self.last_block_with_class_tokens(state, batch)
+            else:
+                tokens = self.last_block(state, guide, *common)
             yield tokens if self.splice else self.embed(tokens, batch)
 
     def guide_features(self, batch: WindowBatch) -> torch.Tensor | None:
@@ -413,6 +432,14 @@ class TrainingFreeSegmentor(BaseModel):
         """The last block by the attention rule: (B, h, w, D), before the tower's final norm."""
         tokens, grid = self.attention(self.image_encoder.last_block, state, guide, *common)
         return tokens.unflatten(1, grid)
+
+    def last_block_with_class_tokens(self, state, batch: WindowBatch) -> torch.Tensor:
+        """The same, and the class tokens of the windows noted on their pictures."""
+        tokens = self.attention.read(self.image_encoder.last_block, state)
+        units = F.normalize(self.image_encoder.project(tokens[:, :1]).float()[:, 0], dim=-1)
+        for picture, window, unit in zip(batch.pictures, batch.windows, units, strict=True):
+            picture.class_tokens[window] = unit
+        return tokens[:, state.num_prefix :].unflatten(1, state.grid)
 
     def _project(self, tokens: torch.Tensor) -> torch.Tensor:
         projected = self.image_encoder.project(tokens.flatten(1, 2)).float()
