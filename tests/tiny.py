@@ -9,19 +9,12 @@ import torch
 
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.registry import MODELS
+from tests import drawn
 
 CLIP = {
+    **drawn.CLIP,
     "name": "tiny-vit",
-    "embed_dim": 16,
-    "vision_cfg": {"image_size": 32, "layers": 3, "width": 32, "head_width": 8, "patch_size": 8},
-    "text_cfg": {
-        "context_length": 77,
-        "vocab_size": 2048,
-        "width": 16,
-        "heads": 2,
-        "layers": 1,
-        "bpe_file": "nano_bpe.txt.gz",
-    },
+    "vision_cfg": {**drawn.CLIP["vision_cfg"], "layers": 3},
 }
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from ovseg.dense import Window, WindowBatch
-from tests.dense import drawn
+from tests import drawn
 from tests.dense.drawn_models import drawn_segmentor, pictures
 
 DATA = Path(__file__).parent / "data"

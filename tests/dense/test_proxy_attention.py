@@ -6,7 +6,7 @@ import torch
 from ovseg.dense import ProxyAttention
 from ovseg.encoders import CLIPViT
 from ovseg.errors import ConfigError
-from tests.dense import drawn
+from tests import drawn
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from mmseg.structures import SegDataSample
 from ovseg.dense import Picture
 from ovseg.errors import ConfigError
 from ovseg.segmentors import Protocol
-from tests.dense.drawn import draw
 from tests.dense.drawn_models import HEAD, METHODS, drawn_segmentor
+from tests.drawn import draw
 
 SLIDING = {"short_side": 40, "long_side": 120, "crop": 32, "stride": 16}
 CLASSES = ["cat", "sofa; couch", "wall"]
