@@ -208,17 +208,19 @@ def _without_weights(part: Any) -> None:
 
 
 def _overrides(config: ConfigDict, overrides: dict[str, Any]) -> dict[str, Any]:
-    """Overrides as MMEngine merges them: a part of another type is not mixed with the old one."""
-    found = {}
-    for key, value in overrides.items():
-        if value is None:
-            continue
-        before = config.get(key)
-        if isinstance(value, dict) and isinstance(before, dict):
-            if value.get("type", before.get("type")) != before.get("type"):
-                value = {**value, "_delete_": True}
-        found[key] = value
-    return found
+    """Overrides as MMEngine merges them: those that are None were not given."""
+    given = {key: value for key, value in overrides.items() if value is not None}
+    return {key: _fitting(config, key, value) for key, value in given.items()}
+
+
+def _fitting(before: dict[str, Any], key: str, value: Any) -> Any:
+    """A dict is merged into one of its type, and takes the place of anything else."""
+    if not isinstance(value, dict) or key not in before:
+        return value
+    old = before[key]
+    if not isinstance(old, dict) or value.get("type", old.get("type")) != old.get("type"):
+        return {**value, "_delete_": True}
+    return {name: _fitting(old, name, inner) for name, inner in value.items()}
 
 
 def segment(
