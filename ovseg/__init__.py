@@ -18,6 +18,7 @@ from ovseg.version import __version__
 if TYPE_CHECKING:
     from ovseg.apis.instance_result import InstanceResult
     from ovseg.apis.panoptic_result import PanopticResult
+    from ovseg.apis.presets import list_protocols
     from ovseg.apis.result import SegmentationResult
     from ovseg.apis.segmenter import Segmenter, create_model, segment
     from ovseg.apis.zoo import list_models
@@ -32,6 +33,7 @@ __all__ = [
     "__version__",
     "create_model",
     "list_models",
+    "list_protocols",
     "segment",
 ]
 
@@ -45,6 +47,7 @@ _HOMES = {
     "Vocabulary": "ovseg.text",
     "create_model": "ovseg.apis.segmenter",
     "list_models": "ovseg.apis.zoo",
+    "list_protocols": "ovseg.apis.presets",
     "segment": "ovseg.apis.segmenter",
 }
 

@@ -1,21 +1,36 @@
-"""CLIP towers, words and pictures drawn from seeds, for comparisons with recorded results.
+"""Weights, words and pictures that anyone can draw again: by name, or by the number of a seed.
 
-The recorded arrays hold what the authors' public code gave for these (`tools/record`). Nothing here
-may change without recording anew.
+The recorded arrays hold what the authors' public code gave for these (`tools/record`), some for
+what is drawn by name, some for what is drawn by number. Nothing here may change without recording
+anew. Nothing of the package is imported, since the authors' code brings packages of its own.
 """
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
+import zlib
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ovseg.encoders.base import RandomWeightsWarning
-from ovseg.registry import MODELS
-from tests.tiny import CLIP
+CLIP = {
+    "name": "drawn-vit",
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 4, "width": 32, "head_width": 8, "patch_size": 8},
+    "text_cfg": {
+        "context_length": 77,
+        "vocab_size": 2048,
+        "width": 16,
+        "heads": 2,
+        "layers": 1,
+        "bpe_file": "nano_bpe.txt.gz",
+    },
+}
+DINO = {"img_size": 32, "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 2}
+HEAD = {"width": 32, "dim": 12}
+SIDE = 48  # of a window, in pixels
+QUERIES = 5
 
 #: Sizes of towers in the likeness of OpenAI's.
 SIZES = {
@@ -23,8 +38,50 @@ SIZES = {
     "ViT-B/16": {"embed_dim": 512, "width": 768, "layers": 12},
 }
 
+# -- by name ---------------------------------------------------------------------------------------
 
-def draw_weights(visual: nn.Module, seed: int) -> None:
+
+def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normal numbers that belong to a name; NumPy never changes this generator."""
+    return np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
+
+
+def draw_weights(module: nn.Module, prefix: str) -> None:
+    """Fill a module: wide enough that attention and correlations are far from uniform."""
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            numbers = draw(f"{prefix}.{name}", tuple(parameter.shape))
+            if "pos" in name or "cls" in name or "class" in name:
+                numbers *= 0.3
+            elif parameter.ndim > 1:
+                numbers *= np.prod(parameter.shape[1:]) ** -0.5
+                if "in_proj" in name or "qkv" in name:
+                    numbers[: 2 * len(numbers) // 3] *= 2
+            elif name.endswith("bias"):
+                numbers *= 0.1
+            else:
+                numbers = 1 + 0.2 * numbers
+            parameter.copy_(torch.from_numpy(numbers))
+
+
+def draw_images() -> torch.Tensor:
+    """(2, 3, 48, 48) uint8: blotches of a few pixels."""
+    coarse = torch.from_numpy(draw("images", (2, 3, 7, 7))).float()
+    smooth = F.interpolate(coarse, (SIDE, SIDE), mode="bicubic")
+    return (smooth * 50 + 128).clamp(0, 255).to(torch.uint8)
+
+
+def draw_text() -> torch.Tensor:
+    """(5, 16) unit rows, not far from each other, so that no class is certain everywhere."""
+    width = CLIP["embed_dim"]
+    text = draw("text", (1, width)) + 0.15 * draw("words", (QUERIES, width))
+    return F.normalize(torch.from_numpy(text).float(), dim=-1)
+
+
+# -- by number -------------------------------------------------------------------------------------
+
+
+def draw_tower(visual: nn.Module, seed: int) -> None:
     """Draw the weights of open_clip's vision transformer so that attention is far from uniform."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -59,46 +116,3 @@ def draw_picture(height: int, width: int, seed: int) -> torch.Tensor:
     colors = torch.randint(0, 256, (6, 3), generator=generator).float()
     grain = torch.randn(3, height, width, generator=generator) * 6
     return (colors[region].permute(2, 0, 1) + grain).clamp(0, 255).to(torch.uint8)
-
-
-def build_drawn(
-    attention: dict,
-    words: torch.Tensor,
-    query_to_class: torch.Tensor,
-    sizes: str = "small",
-    **settings: Any,
-):
-    """A segmentor with drawn weights and words (their classes are called "0", "1", ...)."""
-    shape = SIZES[sizes]
-    vision = {"image_size": 224, "layers": shape["layers"], "width": shape["width"]}
-    clip = {
-        "name": f"drawn-{sizes}".replace("/", "-"),
-        "embed_dim": shape["embed_dim"],
-        "quick_gelu": True,
-        "vision_cfg": {**vision, "head_width": 64, "patch_size": 16},
-        "text_cfg": CLIP["text_cfg"],
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RandomWeightsWarning)
-        model = MODELS.build(
-            {
-                "type": "TrainingFreeSegmentor",
-                "image_encoder": {
-                    "type": "CLIPViT",
-                    "model": clip,
-                    "pretrained": None,
-                    "position": "bicubic_offset",
-                },
-                "text_encoder": {"type": "CLIPText", "model": clip, "pretrained": None},
-                "attention": attention,
-                "templates": "none",
-                **settings,
-            }
-        )
-        draw_weights(model.image_encoder.visual, seed=5)
-        count = int(query_to_class.max()) + 1
-        background = {"background": ["nothing"]} if model.protocol.needs_background else {}
-        names = [str(i) for i in range(count - len(background))]
-        model.set_vocabulary(names, **background)
-    model.text, model.query_to_class = words, query_to_class
-    return model.eval()

@@ -82,7 +82,10 @@ def test_classes_are_those_of_the_dataset(config):
     if meta.get("vocabulary"):
         name = vocabulary.partition("/")[0]
         assert name == meta["vocabulary"]
-        assert config.filename.endswith(f"_{name}.py")
+        endings = (f"_{name}.py",)
+        if isinstance(config.test_evaluator, list):
+            endings += ("-panoptic.py",)
+        assert config.filename.endswith(endings)
 
 
 def test_every_method_folder_is_documented():

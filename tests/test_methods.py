@@ -34,6 +34,7 @@ MODELS = (
     "proxyclip_vit-l14",
     "proxyclip_vit-h14",
     "clip_dinoiser_vit-b16",
+    "clip_dinoiser-teacher_vit-b16",
     "trident_vit-b16",
     "trident_vit-l14",
     "trident_vit-h14",
@@ -42,7 +43,8 @@ MODELS = (
 
 def config_path(model, benchmark=None):
     name = model if benchmark is None else f"{model}_{benchmark}"
-    return config_root() / model.split("_vit")[0] / f"{name}.py"
+    folder = model.split("_vit")[0].removesuffix("-teacher")
+    return config_root() / folder / f"{name}.py"
 
 
 def read(model, benchmark):
@@ -116,9 +118,13 @@ def test_constants_are_the_published_ones(model, benchmark):
     ("benchmark", "threshold"),
     [("voc-21", 0.99), ("coco-object-81", 0.99), ("pascal-context-60", 0.0), ("voc-20", 0.0)],
 )
-def test_clip_dinoiser_looks_for_things_on_two_sets_only(benchmark, threshold):
-    protocol = read("clip_dinoiser_vit-b16", benchmark).model.protocol
-    assert protocol.foreground_threshold == threshold
+@pytest.mark.parametrize("model", ["clip_dinoiser_vit-b16", "clip_dinoiser-teacher_vit-b16"])
+def test_clip_dinoiser_looks_for_things_on_two_sets_only(model, benchmark, threshold):
+    settings = read(model, benchmark).model
+    assert Protocol.load(settings.protocol).foreground_threshold == threshold
+    if threshold and "teacher" in model:
+        assert settings.foreground.type == "FOUNDForeground"
+        assert settings.encoders[settings.foreground.encoder].model == "vit_small_patch8_224"
 
 
 @pytest.mark.parametrize("benchmark", SETS)

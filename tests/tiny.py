@@ -9,36 +9,29 @@ import torch
 
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.registry import MODELS
+from tests import drawn
 
 CLIP = {
+    **drawn.CLIP,
     "name": "tiny-vit",
-    "embed_dim": 16,
-    "vision_cfg": {"image_size": 32, "layers": 3, "width": 32, "head_width": 8, "patch_size": 8},
-    "text_cfg": {
-        "context_length": 77,
-        "vocab_size": 2048,
-        "width": 16,
-        "heads": 2,
-        "layers": 1,
-        "bpe_file": "nano_bpe.txt.gz",
-    },
+    "vision_cfg": {**drawn.CLIP["vision_cfg"], "layers": 3},
 }
 
 
-def segmentor_config(attention: str = "MaskCLIPAttention", **settings: Any) -> dict:
+def segmentor_config(attention: str | dict = "MaskCLIPAttention", **settings: Any) -> dict:
     """Config of a `TrainingFreeSegmentor` on the tiny CLIP."""
     tower = {"model": CLIP, "pretrained": None}
     return {
         "type": "TrainingFreeSegmentor",
         "image_encoder": {"type": "CLIPViT", **tower},
         "text_encoder": {"type": "CLIPText", **tower},
-        "attention": {"type": attention},
+        "attention": attention if isinstance(attention, dict) else {"type": attention},
         "templates": "none",
         **settings,
     }
 
 
-def build_segmentor(attention: str = "MaskCLIPAttention", seed: int = 0, **settings: Any):
+def build_segmentor(attention: str | dict = "MaskCLIPAttention", seed: int = 0, **settings: Any):
     """The segmentor, its weights drawn wide so that attention is far from uniform."""
     torch.manual_seed(seed)
     with warnings.catch_warnings():

@@ -2,6 +2,7 @@
 """Score the model of a config on its dataset.
 
     python tools/test.py configs/maskclip/maskclip_vit-b16_ade20k-150.py --out masks
+    python tools/test.py configs/sclip/sclip_vit-b16_voc-21.py --protocol trident-576
     bash tools/dist_test.sh configs/maskclip/maskclip_vit-b16_ade20k-150.py 4
 
 Interrupted runs go on with --resume. Exit code 2 and one line say what to mend.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ovseg.apis.presets import list_protocols
 from ovseg.apis.running import add_common_arguments, load_config, report_errors
 from ovseg.apis.testing import test_model
 
@@ -22,6 +24,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add_common_arguments(parser)
     parser.add_argument(
         "checkpoint", nargs="?", metavar="CHECKPOINT", help="trained weights, if the model has any"
+    )
+    parser.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="size, windows and scale of this preset in place of the config's, whose thresholds "
+        f"stay: {', '.join(list_protocols())}",
     )
     parser.add_argument("--out", metavar="DIR", help="save label maps (PNGs of class indices)")
     parser.add_argument("--show-dir", metavar="DIR", help="save overlays with a legend")

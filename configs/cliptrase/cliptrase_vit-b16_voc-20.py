@@ -2,6 +2,7 @@
 _base_ = ['./cliptrase_vit-b16.py', '../_base_/datasets/voc-20.py']
 model = dict(
     vocabulary='voc-20/cliptrase',  # the class file of the protocol
+    class_token_factor=True,  # as the authors' code has it on this set alone
 )
 # As in the authors' metric, classes that the ground truth lacks do not count.
 test_evaluator = dict(absent='gt')

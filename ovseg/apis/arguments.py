@@ -6,6 +6,7 @@ import argparse
 import difflib
 from collections.abc import Sequence
 
+from ovseg.apis.presets import list_protocols, protocol_preset
 from ovseg.errors import ConfigError, VocabularyError, WeightsError
 from ovseg.text import Vocabulary, list_vocabularies
 from ovseg.text.builtin import is_builtin
@@ -63,6 +64,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="pixels whose best class is less probable than this become background",
     )
+    parser.add_argument(
+        "--protocol",
+        choices=list_protocols(),
+        help="size, windows and scale of this preset in place of the model's own",
+    )
     parser.add_argument("--weights", metavar="FILE", help="CLIP weights to use, a local file")
     parser.add_argument(
         "--random-weights",
@@ -98,10 +104,17 @@ def parse_model_arguments(
         "precision": args.precision,
         "weights": args.weights,
         "pretrained": False if args.random_weights else None,
-        "protocol": {"prob_threshold": args.threshold} if args.threshold else None,
+        "protocol": _protocol(args),
     }
     args.model_options = {name: value for name, value in given.items() if value is not None}
     return args
+
+
+def _protocol(args: argparse.Namespace) -> str | dict | None:
+    if not args.threshold:
+        return args.protocol
+    preset = protocol_preset(args.protocol) if args.protocol else {}
+    return {**preset, "prob_threshold": args.threshold}
 
 
 def read_classes(words: Sequence[str], background: Sequence[str] | None) -> Vocabulary:

@@ -16,6 +16,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import distributed, nn
 
+from ovseg.apis.presets import set_protocol
 from ovseg.errors import ConfigError, OvsegError
 
 __all__ = ["FrozenRunner", "add_common_arguments", "load_config", "prepare_launch", "report_errors"]
@@ -46,10 +47,10 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_config(arguments: argparse.Namespace) -> Config:
-    """The configuration with the changes of the command line.
+    """The configuration with the changes of the command line; those of ``--cfg-options`` win.
 
     Raises:
-        ConfigError: The file is missing or cannot be read.
+        ConfigError: The file is missing or cannot be read, or there is no such protocol.
     """
     path = Path(arguments.config)
     if not path.is_file():
@@ -58,6 +59,8 @@ def load_config(arguments: argparse.Namespace) -> Config:
         config = Config.fromfile(path)
     except FileNotFoundError as error:
         raise ConfigError(f"Config {path} inherits from a file that is missing: {error}") from error
+    if getattr(arguments, "protocol", None):
+        set_protocol(config.get("model") or {}, arguments.protocol)
     if arguments.cfg_options:
         config.merge_from_dict(arguments.cfg_options)
     if arguments.work_dir:

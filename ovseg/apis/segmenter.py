@@ -14,6 +14,7 @@ from mmengine.structures import BaseDataElement
 from mmseg.structures import SegDataSample
 
 from ovseg.apis.inputs import ImageInput, as_list, load_image
+from ovseg.apis.presets import set_protocol
 from ovseg.apis.tasks import AnyResult, check_task, make_result, task_argument
 from ovseg.apis.zoo import config_root, model_info
 from ovseg.errors import ConfigError
@@ -140,6 +141,7 @@ def create_model(
     weights: str | Path | None = None,
     device: str | torch.device | None = None,
     precision: str | None = None,
+    protocol: str | dict[str, Any] | None = None,
     **overrides: Any,
 ) -> Segmenter:
     """Build a model of the zoo, or of a config file.
@@ -151,12 +153,15 @@ def create_model(
         weights: local file of CLIP weights to use in place of the hub's.
         device: "cpu", "cuda", ...; by default a GPU if there is one.
         precision: "fp32", "bf16" or "fp16" for every encoder; None keeps the config's.
-        overrides: anything else to set in the model's config, such as ``templates="none"`` or
-            ``protocol={"short_side": 448}``. Dicts are merged into the config's; one of another
-            ``type``, such as ``attention={"type": "SCLIPAttention"}``, takes its place.
+        protocol: name of a preset, see `list_protocols`, which takes the place of the config's
+            protocol except for its thresholds; or a dict of single settings to change, such as
+            ``{"short_side": 448}``.
+        overrides: anything else to set in the model's config, such as ``templates="none"``. Dicts
+            are merged into the config's; one of another ``type``, such as
+            ``attention={"type": "SCLIPAttention"}``, takes its place.
 
     Raises:
-        ConfigError: for an unknown name.
+        ConfigError: for an unknown name of a model or protocol.
         WeightsNotFoundError: if weights are needed that cannot be had.
     """
     is_file = str(name).endswith(".py")
@@ -168,6 +173,10 @@ def create_model(
     config = Config.fromfile(path)
     if "model" not in config:
         raise ConfigError(f"{path} does not describe a model: it has no key 'model'")
+    if isinstance(protocol, str):
+        set_protocol(config.model, protocol)
+    else:
+        overrides["protocol"] = protocol
     config.merge_from_dict({"model": _overrides(config.model, overrides)})
     _set_sources(config.model, bool(pretrained), weights, precision)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -210,17 +219,19 @@ def _without_weights(part: Any) -> None:
 
 
 def _overrides(config: ConfigDict, overrides: dict[str, Any]) -> dict[str, Any]:
-    """Overrides as MMEngine merges them: a part of another type is not mixed with the old one."""
-    found = {}
-    for key, value in overrides.items():
-        if value is None:
-            continue
-        before = config.get(key)
-        if isinstance(value, dict) and isinstance(before, dict):
-            if value.get("type", before.get("type")) != before.get("type"):
-                value = {**value, "_delete_": True}
-        found[key] = value
-    return found
+    """Overrides as MMEngine merges them: those that are None were not given."""
+    given = {key: value for key, value in overrides.items() if value is not None}
+    return {key: _fitting(config, key, value) for key, value in given.items()}
+
+
+def _fitting(before: dict[str, Any], key: str, value: Any) -> Any:
+    """A dict is merged into one of its type, and takes the place of anything else."""
+    if not isinstance(value, dict) or key not in before:
+        return value
+    old = before[key]
+    if not isinstance(old, dict) or value.get("type", old.get("type")) != old.get("type"):
+        return {**value, "_delete_": True}
+    return {name: _fitting(old, name, inner) for name, inner in value.items()}
 
 
 def segment(

@@ -2,6 +2,7 @@
 
 from ovseg.dense.aggregation import Aggregator
 from ovseg.dense.attention import AttentionRule, MaskCLIPAttention, PlainAttention
+from ovseg.dense.class_token import ClassTokenFactor
 from ovseg.dense.decode import Labels, Naming, decode
 from ovseg.dense.foreground import DINOiserForeground, Foreground
 from ovseg.dense.found import FOUNDForeground, SeedForeground
@@ -36,6 +37,7 @@ __all__ = [
     "AttentionRule",
     "CLIPGuide",
     "CLIPtraseAttention",
+    "ClassTokenFactor",
     "ClearCLIPAttention",
     "CorrelationPooling",
     "Cropped",

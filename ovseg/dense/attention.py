@@ -28,7 +28,8 @@ class AttentionRule(nn.Module):
     #: Whether the rule cannot do without the features of a guide.
     needs_guide = False
 
-    #: Whether the windows of a picture must be read together, since they depend on each other.
+    #: Whether the windows of a picture depend on each other: `forward` is then also given the mean
+    #: of what `measure` says of them all. They need not be read together.
     joint = False
 
     def __init__(self, residual: bool = True, mlp: bool = True) -> None:
@@ -52,6 +53,16 @@ class AttentionRule(nn.Module):
         """
         raise NotImplementedError
 
+    #: Whether the class token is read by the rule as well.
+    reads_class_token = True
+
+    def measure(self, guide: torch.Tensor) -> torch.Tensor:
+        """What windows must know of each other: one number of each (B,), of features (B, C, h, w).
+
+        Only rules that are ``joint`` have it.
+        """
+        raise NotImplementedError
+
     def forward(
         self, block, state, guide: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, tuple[int, int]]:
@@ -67,12 +78,14 @@ class AttentionRule(nn.Module):
         Returns:
             (B, N', D) features, before the tower's final norm and projection, and their grid.
         """
+        return self.read(block, state)[:, state.num_prefix :], state.grid
+
+    def read(self, block, state) -> torch.Tensor:
+        """What the last block makes of all tokens, the class token's among them: (B, P + N, D)."""
         tokens = state.tokens
         mixed = self.mix(*block.qkv(block.norm1(tokens)), block.scale, state)
         read = block.residual_attn(tokens, mixed) if self.residual else block.attn_branch(mixed)
-        if self.mlp:
-            read = block.residual_mlp(read)
-        return read[:, state.num_prefix :], state.grid
+        return block.residual_mlp(read) if self.mlp else read
 
 
 @MODELS.register_module()

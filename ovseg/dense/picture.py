@@ -22,6 +22,7 @@ class Picture:
         size: (H', W') at which it is read: that of ``pixels``, unless it is stretched.
         foreground: for its windows, once they are read with a `Foreground`: (h, w) probabilities
             that patches show a thing.
+        class_tokens: for its windows, where they are asked for: (E,) unit features.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Picture:
         self.original = pixels if original is None else original
         self.size: tuple[int, int] = tuple(pixels.shape[-2:] if size is None else size)
         self.foreground: dict[Window, torch.Tensor] = {}
+        self.class_tokens: dict[Window, torch.Tensor] = {}
         self._known: dict[Hashable, Any] = {}
 
     def stretched(self, size: tuple[int, int]) -> Picture:

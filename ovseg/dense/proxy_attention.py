@@ -41,6 +41,7 @@ class ProxyAttention(AttentionRule):
     """
 
     needs_guide = True
+    reads_class_token = False
 
     def __init__(
         self,
@@ -56,18 +57,28 @@ class ProxyAttention(AttentionRule):
         self.beta, self.gamma = beta, gamma
         self.joint = similarity == "picture"
 
-    def forward(self, block, state, guide=None):
-        """Dense features on the guide's grid; see `AttentionRule.forward`."""
+    def measure(self, guide):
+        """Mean similarity of the patches of each window; see `AttentionRule.measure`."""
+        # One window at a time: similarities of several are more than need be held.
+        return torch.stack([(unit.T @ unit).mean() for unit in _units(guide)])
+
+    def forward(self, block, state, guide=None, mean=None):
+        """Dense features on the guide's grid; see `AttentionRule.forward`.
+
+        Where windows depend on each other, ``mean`` is that of the similarities of all of them, by
+        default of those that are given.
+        """
         if guide is None:
             raise ConfigError("ProxyAttention needs the features of a guide: set `guide`")
         grid = tuple(guide.shape[-2:])
-        alike = F.normalize(guide.float().flatten(2), dim=1)
+        if mean is None and self.joint:
+            mean = self.measure(guide).mean()
         v = block.qkv(block.norm1(state.tokens))[2][:, :, state.num_prefix :]
         values = _resample(v.transpose(1, 2).flatten(2), state.grid, grid)
         mixed = torch.stack(
             [
-                self.weights(features, mean) @ value
-                for features, mean, value in zip(alike, self._means(alike), values, strict=True)
+                self.weights(unit, mean) @ value
+                for unit, value in zip(_units(guide), values, strict=True)
             ]
         )
         mixed = mixed.unflatten(-1, (v.shape[1], v.shape[3])).transpose(1, 2)
@@ -77,13 +88,6 @@ class ProxyAttention(AttentionRule):
         else:
             read = block.attn_branch(mixed)
         return block.residual_mlp(read) if self.mlp else read, grid
-
-    def _means(self, alike: torch.Tensor) -> list[torch.Tensor | None]:
-        if not self.joint:
-            return [None] * len(alike)
-        # One window at a time: similarities of several are more than need be held.
-        mean = torch.stack([(unit.T @ unit).mean() for unit in alike]).mean()
-        return [mean] * len(alike)
 
     def weights(self, unit: torch.Tensor, mean: torch.Tensor | None = None) -> torch.Tensor:
         """Attention of one window.
@@ -102,6 +106,11 @@ class ProxyAttention(AttentionRule):
         kept = logits >= 0
         kept |= ~kept.any(-1, keepdim=True)
         return logits.masked_fill_(~kept, -torch.inf).softmax(-1)
+
+
+def _units(guide: torch.Tensor) -> torch.Tensor:
+    """(B, C, h, w) features to (B, C, h * w) of length 1."""
+    return F.normalize(guide.float().flatten(2), dim=1)
 
 
 def _resample(tokens: torch.Tensor, old: tuple[int, int], new: tuple[int, int]) -> torch.Tensor:

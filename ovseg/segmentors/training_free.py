@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ovseg.dense import (
+    ClassTokenFactor,
     LogitMap,
     LogProbabilities,
     Naming,
@@ -59,6 +61,8 @@ class TrainingFreeSegmentor(BaseModel):
         aggregator: config of the `Aggregator`; it works on the spliced map where there is one,
             else on every window.
         foreground: config of the `Foreground`, for protocols with a ``foreground_threshold``.
+        class_token_factor: multiply the logits of patches by those of the class token of their
+            window, as CLIPtrase does on one set; see `ovseg.dense.ClassTokenFactor`.
         refiner: config of the `Refiner`.
         protocol: the numbers of the evaluation, see `Protocol`.
         vocabulary: anything `Vocabulary.load` takes; may be left out and given later by
@@ -79,6 +83,7 @@ class TrainingFreeSegmentor(BaseModel):
         splice: bool = False,
         aggregator: dict | None = None,
         foreground: dict | None = None,
+        class_token_factor: bool = False,
         refiner: dict | None = None,
         protocol: Protocol | dict | None = None,
         vocabulary: Any = None,
@@ -109,6 +114,7 @@ class TrainingFreeSegmentor(BaseModel):
         self.splice = splice
         self.aggregator = None if aggregator is None else MODELS.build(aggregator)
         self.foreground = None if foreground is None else MODELS.build(foreground)
+        self.class_token_factor = class_token_factor
         self.refiner = None if refiner is None else MODELS.build(refiner)
         self._check_parts()
         self.classifier = TextClassifier(self.text_encoder, templates, cache=text_cache)
@@ -133,6 +139,11 @@ class TrainingFreeSegmentor(BaseModel):
             raise ConfigError(
                 "foreground_threshold asks which patches show a thing: set `foreground`, for "
                 "example dict(type='DINOiserForeground'), or foreground_threshold to 0"
+            )
+        if self.class_token_factor and (self.splice or not self.attention.reads_class_token):
+            reason = "splice" if self.splice else type(self.attention).__name__
+            raise ConfigError(
+                f"with {reason} there is no class token to a window: set class_token_factor=False"
             )
         for part in (self.guide, self.aggregator, self.foreground, self.refiner):
             name = getattr(part, "encoder", None)
@@ -277,8 +288,14 @@ class TrainingFreeSegmentor(BaseModel):
             self.protocol.area_threshold,
         )
 
-    def patch_naming(self, picture: Picture) -> PatchNaming | None:
-        """Step 4 at the patches of a picture, where the protocol has it there."""
+    def patch_naming(self, picture: Picture) -> PatchNaming | ClassTokenFactor | None:
+        """What of step 4 is done at the patches of a picture, if anything."""
+        softmax = self._patch_softmax(picture)
+        if not self.class_token_factor:
+            return softmax
+        return ClassTokenFactor(picture.class_tokens, self.text, self.scale, softmax)
+
+    def _patch_softmax(self, picture: Picture) -> PatchNaming | None:
         if self.protocol.softmax == "pixels":
             return None
         background, threshold = None, self.protocol.foreground_threshold
@@ -335,22 +352,47 @@ class TrainingFreeSegmentor(BaseModel):
                 shape = (i if self.attention.joint else None, window.padded_size)
                 by_shape.setdefault(shape, []).append((i, j))
         for places in by_shape.values():
-            step = len(places) if self.attention.joint else self.window_batch
-            for start in range(0, len(places), step):
-                chunk = places[start : start + step]
-                batch = WindowBatch([pictures[i] for i, _ in chunk], [cuts[i][j] for i, j in chunk])
-                for (i, j), dense in zip(chunk, self.read_batch(batch), strict=True):
+            chunks = [
+                places[start : start + self.window_batch]
+                for start in range(0, len(places), self.window_batch)
+            ]
+            batches = (
+                WindowBatch([pictures[i] for i, _ in chunk], [cuts[i][j] for i, j in chunk])
+                for chunk in chunks
+            )
+            for chunk, read in zip(chunks, self.read_batches(batches), strict=True):
+                for (i, j), dense in zip(chunk, read, strict=True):
                     features[i][j] = dense
         return list(zip(cuts, features, strict=True))
 
-    def read_batch(self, batch: WindowBatch) -> torch.Tensor:
-        """Step 2 for windows of one shape, (B, h, w, D), and step 3 where they are not spliced."""
-        state = batch.tokens(self.image_encoder, self.kept_blocks)
-        guide = None
-        if self.guide is not None:
-            guide = self.guide(batch, self.encoder_of(self.guide))
-        tokens = self.last_block(state, guide)
-        return tokens if self.splice else self.embed(tokens, batch)
+    def read_batches(self, batches: Iterable[WindowBatch]) -> Iterator[torch.Tensor]:
+        """Step 2 for windows of one shape, and step 3 where they are not spliced.
+
+        Gives (B, h, w, D or E) for each batch. Where windows depend on each other these are all the
+        windows of a picture, and what the guide saw of them all is held; encoders are given one
+        batch after the other.
+        """
+        guided = ((batch, self.guide_features(batch)) for batch in batches)
+        common = ()
+        if self.attention.joint:
+            held = list(guided)
+            common = (torch.cat([self.attention.measure(guide) for _, guide in held]).mean(),)
+            guided = (held.pop(0) for _ in range(len(held)))
+        for batch, guide in guided:
+            state = batch.tokens(self.image_encoder, self.kept_blocks)
+            if self.class_token_factor:
+                tokens = self.last_block_with_class_tokens(state, batch)
+            else:
+                tokens = self.last_block(state, guide, *common)
+            yield tokens if self.splice else self.embed(tokens, batch)
+
+    def guide_features(self, batch: WindowBatch) -> torch.Tensor | None:
+        """What the guide sees of windows, if there is one."""
+        if self.guide is None:
+            return None
+        if self.guide.encoder == "clip":  # read once, with all that is wanted of it
+            batch.tokens(self.image_encoder, self.kept_blocks)
+        return self.guide(batch, self.encoder_of(self.guide))
 
     def embed(self, tokens: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
         """From tokens (B, h, w, D) to features (B, h', w', E), aggregated on the way."""
@@ -384,10 +426,20 @@ class TrainingFreeSegmentor(BaseModel):
         """
         return self._project(self.last_block(self.image_encoder.tokens(pixels), guide))
 
-    def last_block(self, state, guide: torch.Tensor | None = None) -> torch.Tensor:
+    def last_block(
+        self, state, guide: torch.Tensor | None = None, *common: torch.Tensor
+    ) -> torch.Tensor:
         """The last block by the attention rule: (B, h, w, D), before the tower's final norm."""
-        tokens, grid = self.attention(self.image_encoder.last_block, state, guide)
+        tokens, grid = self.attention(self.image_encoder.last_block, state, guide, *common)
         return tokens.unflatten(1, grid)
+
+    def last_block_with_class_tokens(self, state, batch: WindowBatch) -> torch.Tensor:
+        """The same, and the class tokens of the windows noted on their pictures."""
+        tokens = self.attention.read(self.image_encoder.last_block, state)
+        units = F.normalize(self.image_encoder.project(tokens[:, :1]).float()[:, 0], dim=-1)
+        for picture, window, unit in zip(batch.pictures, batch.windows, units, strict=True):
+            picture.class_tokens[window] = unit
+        return tokens[:, state.num_prefix :].unflatten(1, state.grid)
 
     def _project(self, tokens: torch.Tensor) -> torch.Tensor:
         projected = self.image_encoder.project(tokens.flatten(1, 2)).float()

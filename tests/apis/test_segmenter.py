@@ -11,7 +11,7 @@ from PIL import Image
 import ovseg
 from ovseg.apis.segmenter import _set_sources
 from ovseg.errors import ConfigError, ImageError, VocabularyError, WeightsNotFoundError
-from tests.tiny import build_segmentor, segmentor_config
+from tests.tiny import CLIP, build_segmentor, segmentor_config
 
 PROTOCOL = {"short_side": 40, "long_side": 200, "crop": 32, "stride": 16}
 
@@ -162,6 +162,23 @@ def test_an_override_of_another_type_takes_the_place_of_the_old_one(attention, r
     rule = model.model.attention
     assert type(rule).__name__ == attention.get("type", "MaskCLIPAttention")
     assert rule.residual is residual
+
+
+@pytest.mark.filterwarnings("ignore:.*random weights")
+def test_a_dict_takes_the_place_of_a_name_and_an_inner_part_that_of_another_type():
+    guide = {"type": "CLIPGuide", "feature": "q"}
+    tower = {"model": CLIP}
+    model = ovseg.create_model(
+        "clip_dinoiser-teacher_vit-b16",
+        pretrained=None,
+        image_encoder=tower,
+        text_encoder=tower,
+        encoders={"dino": {"overrides": {"embed_dim": 16, "depth": 1, "num_heads": 1}}},
+        aggregator={"gamma": 0.3, "guide": guide},
+    ).model
+    assert model.image_encoder.embed_dim == CLIP["embed_dim"]
+    assert (model.aggregator.guide.encoder, model.aggregator.guide.feature) == ("clip", "q")
+    assert model.aggregator.gamma == 0.3
 
 
 def test_precision_and_random_weights_reach_every_encoder():

@@ -1,4 +1,4 @@
-"""Segmentors on the drawn weights of tests/dense/drawn.py."""
+"""Segmentors on the drawn weights of tests/drawn.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 from ovseg.dense import Picture
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.registry import MODELS
-from tests.dense import drawn
+from tests import drawn
 
 DINO = {
     "type": "DINO",

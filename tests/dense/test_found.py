@@ -7,7 +7,7 @@ from ovseg.dense import FOUNDForeground, Window, WindowBatch
 from ovseg.dense.found import background_by_seed, found_source
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.errors import CheckpointMismatchError, WeightsNotFoundError
-from tests.dense import drawn
+from tests import drawn
 from tests.dense.drawn_models import drawn_segmentor, pictures
 
 WHOLE = Window(0, 0, drawn.SIDE, drawn.SIDE)

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from ovseg.dense import Window, WindowBatch
-from tests.dense import drawn
+from tests import drawn
 from tests.dense.drawn_models import drawn_segmentor, pictures
 
 DATA = Path(__file__).parent / "data"
@@ -45,8 +45,9 @@ def test_dino_features():
 @pytest.mark.parametrize(("method", "name"), [("proxyclip", "window"), ("trident_read", "picture")])
 def test_proxy_attention(method, name):
     model = drawn_segmentor(method, position="bicubic_offset", quick_gelu=True)
-    # For the mean over a picture, both windows have to be of one batch.
-    features = model.read_batch(WindowBatch(pictures(), [WHOLE, WHOLE]))
+    # For the mean over a picture the windows are read one after the other, theirs as one batch.
+    batches = [WindowBatch([picture], [WHOLE]) for picture in pictures()]
+    features = torch.cat(list(model.read_batches(batches)))
     unit = torch.nn.functional.normalize(features.flatten(1, 2), dim=-1)
     assert_agree(unit @ drawn.draw_text().T, recorded("proxyclip")[name])
 

@@ -19,7 +19,7 @@ from ovseg.dense.guides.fit import whole_patches
 from ovseg.encoders import DINO, SAM, CLIPViT
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.errors import ConfigError
-from tests.dense import drawn
+from tests import drawn
 
 SAM_SIZES = {
     "embed_dim": 16,

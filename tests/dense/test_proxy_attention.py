@@ -6,7 +6,7 @@ import torch
 from ovseg.dense import ProxyAttention
 from ovseg.encoders import CLIPViT
 from ovseg.errors import ConfigError
-from tests.dense import drawn
+from tests import drawn
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,18 @@ def test_windows_depend_on_each_other_only_where_asked(clip):
         alone, _ = rule(clip.last_block, first, guide[:1])
         assert rule.joint is not same
         assert torch.allclose(together[:1], alone, atol=1e-5) is same
+
+
+def test_windows_apart_are_as_together_if_told_of_each_other(clip):
+    state = clip.tokens(torch.randn(3, 3, 48, 48))
+    guide = torch.randn(3, 8, 6, 6) + torch.arange(3.0)[:, None, None, None]
+    rule = ProxyAttention(similarity="picture")
+    together, _ = rule(clip.last_block, state, guide)
+    mean = rule.measure(guide).mean()
+    for index in range(3):
+        one = type(state)(state.tokens[index : index + 1], state.grid, state.num_prefix)
+        alone, _ = rule(clip.last_block, one, guide[index : index + 1], mean)
+        torch.testing.assert_close(alone[0], together[index], atol=1e-5, rtol=1e-5)
 
 
 def test_what_cannot_be_is_refused(clip):

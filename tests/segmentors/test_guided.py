@@ -8,10 +8,11 @@ import pytest
 import torch
 from mmseg.structures import SegDataSample
 
+from ovseg.dense import Picture
 from ovseg.errors import ConfigError
 from ovseg.segmentors import Protocol
-from tests.dense.drawn import draw
 from tests.dense.drawn_models import HEAD, METHODS, drawn_segmentor
+from tests.drawn import draw
 
 SLIDING = {"short_side": 40, "long_side": 120, "crop": 32, "stride": 16}
 CLASSES = ["cat", "sofa; couch", "wall"]
@@ -113,6 +114,31 @@ def test_clip_reads_each_window_once(monkeypatch):
     )
     run(model, images([(40, 40)]))
     assert sum(calls) == len(model.protocol.cut(40, 40, 8))
+
+
+@pytest.mark.parametrize("method", ["trident_read", "trident_self"])
+def test_windows_that_depend_on_each_other_are_still_read_in_chunks(monkeypatch, method):
+    settings = {"guide": {"type": "CLIPGuide"}} if method == "trident_self" else {}
+    model = build("trident_read", **settings)
+    (image,) = images([(100, 56)])
+    windows = len(model.protocol.cut(71, 40, 8))
+    found, seen = {}, []
+    for name, encoder in (("tokens", model.image_encoder), ("features", model.encoders["dino"])):
+        read = getattr(encoder, name)
+        monkeypatch.setattr(
+            encoder, name, lambda x, r=read, **k: (seen.append(len(x)), r(x, **k))[1]
+        )
+    for model.window_batch in (1, 3, windows):
+        (logits,) = model.logits(
+            [Picture(model.data_preprocessor({"inputs": [image]})["inputs"][0])]
+        )
+        found[model.window_batch] = torch.stack(logits.features)
+        assert max(seen) == model.window_batch < windows + 1
+        assert sum(seen) == windows * (1 if method == "trident_self" else 2)
+        seen.clear()
+    assert windows > 3
+    for step in (1, 3):
+        torch.testing.assert_close(found[step], found[windows], atol=1e-5, rtol=1e-5)
 
 
 def test_learned_parts_are_in_the_record():

@@ -165,7 +165,8 @@ def run_cliptrase(code: Path, job: dict) -> tuple[list, list]:
         image.convert("RGB").save(folder / "image" / f"{Path(path).stem}.png")
         Image.new("L", image.size).save(folder / "label" / f"{Path(path).stem}.png")
     theirs.get_image_name_list = lambda *args: [f"{Path(p).stem}.png" for p in job["photos"]]
-    theirs.dataset_info["ours"] = {
+    name = "VOC20" if job["class_token_factor"] else "ours"  # they know the set by its name
+    theirs.dataset_info[name] = {
         "labels": ["word"] * len(job["text"]),
         "image_path": str(folder / "image"),
         "gt_path": str(folder / "label"),
@@ -173,7 +174,7 @@ def run_cliptrase(code: Path, job: dict) -> tuple[list, list]:
     theirs.get_text_features = lambda clip, words: job["text"]
     caught = []
     theirs.scores = lambda truth, predicted, count: caught.extend(predicted)
-    theirs.self_clip(tower, "ours", job["protocol"]["short_side"], *job["dbscan"])
+    theirs.self_clip(tower, name, job["protocol"]["short_side"], *job["dbscan"])
     return [one.numpy() for one in tower.seen], [p.astype(np.int16) for p in caught]
 
 

@@ -51,6 +51,7 @@ def authors(case: str, code: str, model, paths: list[str], sizes: str) -> tuple[
         "protocol": model.protocol.as_dict(),
         "pamr": settings.get("refiner", {}).get("type") == "PAMR",
         "float32": True,
+        "class_token_factor": settings.get("class_token_factor", False),
         "dbscan": [settings.get("refiner", {}).get(key) for key in ("eps", "min_samples")],
         "photos": paths,
     }

@@ -6,7 +6,7 @@
 CHECKOUTS holds the folders `ProxyCLIP` (github.com/mc-lan/ProxyCLIP), `clip_dinoiser`
 (github.com/wysoczanska/clip_dinoiser), `FOUND` (github.com/valeoai/FOUND) and `dino`
 (github.com/facebookresearch/dino). The two are recorded by two commands, since ProxyCLIP brings
-its own open_clip. Weights, pixels and text are drawn by name (tests/dense/drawn.py), so only
+its own open_clip. Weights, pixels and text are drawn by name (tests/drawn.py), so only
 results are stored. Everything runs in float32 on the CPU.
 """
 
@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.dense import drawn
+from tests import drawn
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

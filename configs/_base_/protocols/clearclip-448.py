@@ -8,6 +8,4 @@ protocol = dict(
     crop=448,
     stride=224,
     logit_scale=50,
-    prob_threshold=0.0,
-    area_threshold=0.0,
 )

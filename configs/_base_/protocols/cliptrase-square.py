@@ -11,6 +11,4 @@ protocol = dict(
     crop=None,
     stride=None,
     logit_scale=None,  # the tower's own
-    prob_threshold=0.0,
-    area_threshold=0.0,
 )

@@ -7,6 +7,4 @@ protocol = dict(
     crop=64,
     stride=32,
     logit_scale=40,
-    prob_threshold=0.0,
-    area_threshold=0.0,
 )

@@ -8,6 +8,4 @@ protocol = dict(
     crop=336,
     stride=112,
     logit_scale=40,
-    prob_threshold=0.0,
-    area_threshold=0.0,
 )

@@ -9,7 +9,4 @@ protocol = dict(
     stride=224,
     logit_scale=100,
     softmax='patches',
-    prob_threshold=0.0,
-    area_threshold=0.0,
-    foreground_threshold=0.0,
 )

@@ -7,6 +7,4 @@ protocol = dict(
     crop=336,
     stride=224,
     logit_scale=40,
-    prob_threshold=0.0,
-    area_threshold=0.0,
 )
