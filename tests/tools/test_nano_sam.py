@@ -43,7 +43,7 @@ def command(folder, *more):
 def finished(tmp_path_factory):
     """A short run of the recipe: its folder and what it printed."""
     folder, printed = tmp_path_factory.mktemp("sam"), io.StringIO()
-    more = "--steps 24 --batch 4 --eval-every 24 --log-every 6".split()
+    more = "--steps 24 --small-steps 6 --batch 4 --eval-every 24 --log-every 6".split()
     with contextlib.redirect_stdout(printed):
         train_sam.main(command(folder, *more))
     return folder, printed.getvalue()
