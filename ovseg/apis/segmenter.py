@@ -157,8 +157,8 @@ def create_model(
     config = Config.fromfile(path)
     if "model" not in config:
         raise ConfigError(f"{path} does not describe a model: it has no key 'model'")
-    _set_sources(config.model, bool(pretrained), weights, precision)
     config.merge_from_dict({"model": _overrides(config.model, overrides)})
+    _set_sources(config.model, bool(pretrained), weights, precision)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if pretrained:
         model = MODELS.build(config.model)

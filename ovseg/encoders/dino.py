@@ -10,6 +10,7 @@ import timm
 from torch import Tensor, nn
 
 from ovseg.encoders.base import Encoder
+from ovseg.encoders.dino_architectures import get_dino_architecture
 from ovseg.encoders.dino_weights import adapt_state_dict, tag_config
 from ovseg.encoders.position import POSITION_MODES, resize_position_embedding
 from ovseg.encoders.sources import NANO_TAG, dino_source
@@ -99,9 +100,9 @@ class DINO(Encoder):
     Args:
         model: A ViT of timm, without tag: ``vit_small_patch16_224``, ``vit_base_patch8_224``,
             ``vit_base_patch14_dinov2``, ``vit_base_patch14_reg4_dinov2``,
-            ``vit_base_patch16_dinov3``, ...
-        pretrained: timm's tag of known weights (``dino``, ``lvd142m``, ``lvd1689m``); None means
-            random ones.
+            ``vit_base_patch16_dinov3``, ...; or a packaged one: ``nano-dino-4``.
+        pretrained: timm's tag of known weights (``dino``, ``lvd142m``, ``lvd1689m``), ``ovseg`` for
+            those of a packaged model; None means random ones.
         weights: Local file of weights, timm's or the authors' own; wins over ``pretrained``.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         position: How the table of positions is stretched, one of
@@ -136,14 +137,15 @@ class DINO(Encoder):
     ) -> None:
         super().__init__(precision, frozen)
         overrides = dict(overrides or {})
+        timm_model, sizes_of_model = get_dino_architecture(model)
         name = model
         if overrides:
             sizes = ",".join(f"{key}={overrides[key]}" for key in sorted(overrides))
             name = f"{model}[{sizes}]"
-        _check_name(model)
+        _check_name(timm_model)
         source = choose_source(model, pretrained, weights, dino_source)
         self._name, self._source = name, source
-        self.vit = _build(model, overrides)
+        self.vit = _build(timm_model, {**sizes_of_model, **overrides})
         self.position = _check_position(self.vit, position, authors_position(model, pretrained))
         if source is None:
             self.warn_random(name)

@@ -186,3 +186,21 @@ def test_without_pretrained_weights_learned_layers_have_none_either():
     _set_sources(config, False, None, None)
     for part in (config.aggregator.guide, config.foreground):
         assert part.pretrained is None and part.weights is None
+
+
+@pytest.mark.filterwarnings("ignore:.*random weights")
+def test_parts_of_several_methods_in_one_call():
+    sizes = {"embed_dim": 16, "depth": 1, "num_heads": 1, "img_size": 32}
+    dino = dict(type="DINO", model="vit_tiny_patch16_224", pretrained="dino", overrides=sizes)
+    model = ovseg.create_model(
+        "clearclip_nano",
+        pretrained=False,
+        attention=dict(type="NACLIPAttention"),
+        encoders=dict(dino=dino),
+        aggregator=dict(
+            type="CorrelationPooling", guide=dict(type="DINOGuide", encoder="dino", feature="v")
+        ),
+        refiner=dict(type="PAMR", iterations=2),
+    )
+    assert model.model.encoders["dino"].fingerprint.endswith("random")
+    assert model.segment(picture(), ["cat", "dog"]).areas.sum() == picture().size // 3

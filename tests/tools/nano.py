@@ -14,14 +14,19 @@ import clip_model  # noqa: E402
 import clip_score  # noqa: E402
 import convclip_data  # noqa: E402
 import convclip_model  # noqa: E402
+import dino_data  # noqa: E402
+import dino_loss  # noqa: E402
+import dino_model  # noqa: E402
 import make_tokenizer  # noqa: E402
 import sam_data  # noqa: E402
 import sam_loss  # noqa: E402
 import sam_model  # noqa: E402
 import score_convclip  # noqa: E402
+import score_dino  # noqa: E402
 import score_sam  # noqa: E402
 import train_clip  # noqa: E402
 import train_convclip  # noqa: E402
+import train_dino  # noqa: E402
 import train_sam  # noqa: E402
 
 __all__ = [
@@ -32,13 +37,18 @@ __all__ = [
     "clip_score",
     "convclip_data",
     "convclip_model",
+    "dino_data",
+    "dino_loss",
+    "dino_model",
     "make_tokenizer",
     "sam_data",
     "sam_loss",
     "sam_model",
     "score_convclip",
+    "score_dino",
     "score_sam",
     "train_clip",
     "train_convclip",
+    "train_dino",
     "train_sam",
 ]

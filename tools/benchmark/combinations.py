@@ -61,7 +61,17 @@ ENCODERS = dict(
 
 def settings(rule: str, guide: str, refiner: str) -> dict[str, Any]:
     """What `ovseg.create_model` is asked for in one cell of the table."""
-    return dict(RULES[rule], encoders=ENCODERS, **GUIDES[guide], **REFINERS[refiner])
+    parts = dict(RULES[rule], **GUIDES[guide], **REFINERS[refiner])
+    encoders = {name: ENCODERS[name] for name in ENCODERS if name in _asked_for(parts)}
+    return dict(parts, encoders=encoders)
+
+
+def _asked_for(part: Any) -> set[str]:
+    """Names of the encoders that parts, and parts within them, ask for."""
+    if not isinstance(part, dict):
+        return set()
+    own = {part["encoder"]} if "encoder" in part else set()
+    return own.union(*(_asked_for(inner) for inner in part.values()))
 
 
 class Scenes:

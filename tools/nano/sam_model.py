@@ -10,6 +10,7 @@ from segment_anything.modeling import Sam, TwoWayTransformer
 
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.encoders.sam import SAM
+from ovseg.encoders.sam_attention import GlobalAttention
 from ovseg.encoders.sam_build import SAMArchitecture
 
 
@@ -39,7 +40,9 @@ class NanoSAM:
         """Side of the masks that prompts may hold and that come out."""
         return self.sam.prompt_encoder.mask_input_size[0]
 
-    def encode(self, images: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    def encode(
+        self, images: torch.Tensor, valid: torch.Tensor
+    ) -> tuple[torch.Tensor, GlobalAttention]:
         """Embed pictures.
 
         Args:
@@ -47,14 +50,20 @@ class NanoSAM:
             valid: (B, 2) height and width without padding.
 
         Returns:
-            (B, C, h, w) float32.
+            (B, C, h, w) float32, and the attention of the last block.
         """
+        encoder = self.sam.image_encoder
         x = (images.to(self.device).float() / 255 - self._mean) / self._std
         places = torch.arange(x.shape[-1], device=self.device)
         inside = places < valid.to(self.device)[..., None]
         x = x * (inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            return self.sam.image_encoder(x).float()
+            x = encoder.patch_embed(x) + encoder.pos_embed
+            for block in encoder.blocks:
+                tokens = x
+                x = block(x)
+            attention = GlobalAttention.of_block(encoder.blocks[-1], tokens)
+            return encoder.neck(x.permute(0, 3, 1, 2)).float(), attention
 
     def decode(
         self,

@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from sam_data import Counts, PromptedScenes
-from sam_loss import best_of, mask_loss, true_iou
+from sam_loss import best_of, grouping_loss, mask_loss, true_iou
 from sam_model import NanoSAM, grown
 from score_sam import score, seconds_per_scene
 from torch.nn import functional as F
@@ -137,10 +137,11 @@ class SAMTrainer:
         Returns:
             ``single``: focal and dice loss of the single mask, over all prompts of both rounds;
             ``several``: of the best of the several masks, for first prompts by point or box;
-            ``quality``: squared error of the predicted IoU, of all these masks.
+            ``quality``: squared error of the predicted IoU, of all these masks;
+            ``grouping``, in the second part: that the last block's attention keeps to a mask.
         """
         batch = {k: v.to(self.args.device) for k, v in batch.items()}
-        embedding = self.model.encode(batch["image"], batch["valid"])
+        embedding, attention = self.model.encode(batch["image"], batch["valid"])
         company = list(_COMPANY)[rng.choice(len(_COMPANY), p=list(_COMPANY.values()))]
         places = torch.Generator().manual_seed(int(rng.integers(2**31)))
         counts, answers = self.counts, []
@@ -162,7 +163,12 @@ class SAMTrainer:
             self._correct(chosen, guess[:, :again].detach(), kind, places)
             shown = tuple(dict.fromkeys(("masks", "points", *shown)))
             answers.append((*self._ask(embedding, chosen, shown), False))
-        return _terms(answers)
+        terms = _terms(answers)
+        if self.step >= self.args.small_steps:
+            weights = attention.rows(slice(None)).mean(1).float()
+            found = grouping_loss(weights, attention.grid, batch["masks"])
+            terms["grouping"] = self.args.grouping * found
+        return terms
 
     def _ask(self, embedding, chosen, shown, only_first=False):
         """Answers (N, 1 + M, ...) to the prompts of all pictures, and the truth (N, S, S)."""
@@ -334,6 +340,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=4500)
     parser.add_argument("--small-steps", type=int, default=3600, help="of them on small pictures")
     parser.add_argument("--small-size", type=int, default=128, help="side of these in pixels")
+    parser.add_argument(
+        "--grouping", type=float, default=0.1, help="weight of that loss, in the second part"
+    )
     parser.add_argument("--batch", type=int, default=12, help="pictures")
     parser.add_argument(
         "--prompts",

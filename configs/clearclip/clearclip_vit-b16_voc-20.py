@@ -1,0 +1,5 @@
+# ClearCLIP with CLIP ViT-B/16 on voc-20.
+_base_ = ['./clearclip_vit-b16.py', '../_base_/datasets/voc-20.py']
+model = dict(
+    vocabulary='voc-20/clearclip',  # the class file of the protocol
+)

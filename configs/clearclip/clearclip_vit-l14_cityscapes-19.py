@@ -1,0 +1,6 @@
+# ClearCLIP with CLIP ViT-L/14 on cityscapes-19.
+_base_ = ['./clearclip_vit-l14.py', '../_base_/datasets/cityscapes-19.py']
+model = dict(
+    vocabulary='cityscapes-19/clearclip',  # the class file of the protocol
+    protocol=dict(crop=224),
+)

@@ -1,0 +1,5 @@
+# CLIP-DINOiser with CLIP ViT-B/16 on pascal-context-59.
+_base_ = ['./clip_dinoiser_vit-b16.py', '../_base_/datasets/pascal-context-59.py']
+model = dict(
+    vocabulary='pascal-context-59/clip-dinoiser',  # the class file of the protocol
+)

@@ -1,0 +1,7 @@
+# CLIPtrase with CLIP ViT-B/16 on ade20k-847.
+_base_ = ['./cliptrase_vit-b16.py', '../_base_/datasets/ade20k-847.py']
+model = dict(
+    vocabulary='ade20k-847/cliptrase',  # the class file of the protocol
+)
+# As in the authors' metric, classes that the ground truth lacks do not count.
+test_evaluator = dict(absent='gt')

@@ -1,0 +1,6 @@
+# NACLIP with CLIP ViT-L/14 on cityscapes-19.
+_base_ = ['./naclip_vit-l14.py', '../_base_/datasets/cityscapes-19.py']
+model = dict(
+    vocabulary='cityscapes-19/naclip',  # the class file of the protocol
+    protocol=dict(short_side=560),
+)

@@ -1,0 +1,5 @@
+# ProxyCLIP with CLIP ViT-L/14 on voc-20.
+_base_ = ['./proxyclip_vit-l14.py', '../_base_/datasets/voc-20.py']
+model = dict(
+    vocabulary='voc-20/proxyclip',  # the class file of the protocol
+)

@@ -1,0 +1,6 @@
+# SCLIP with CLIP ViT-L/14 on coco-stuff-171.
+_base_ = ['./sclip_vit-l14.py', '../_base_/datasets/coco-stuff-171.py']
+model = dict(
+    vocabulary='coco-stuff-171/sclip',  # the class file of the protocol
+    protocol=dict(short_side=448),
+)

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ovseg.datasets.scenes.classes import CLASSES
+from ovseg.datasets.scenes.render import render
+from ovseg.datasets.scenes.splits import SPLITS
+from ovseg.encoders.dino import DINO
+from ovseg.encoders.sources import nano_file, nano_models
+from tests.tools.nano import NANO, dino_data, dino_loss, dino_model, score_dino, train_dino
+
+TINY = (
+    "--batch 3 --size 16 --last-size 24 --last-share 0.5 --local-size 8 --locals 1 --prototypes 24 "
+    "--cls-prototypes 8 --workers 0 --warmup 1 --eval-scenes 2 --eval-every 2 --steps 4 "
+    "--final-scenes 4"
+).split()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A short run of the recipe as a user starts it: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("dino")
+    command = [
+        sys.executable, str(NANO / "train_dino.py"), "--work-dir", str(folder), *TINY,
+        "--steps", "12", "--batch", "4", "--size", "24", "--eval-every", "12", "--log-every", "3",
+        "--lr", "3e-3",
+    ]  # fmt: skip
+    path = os.pathsep.join([str(NANO.parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = dict(os.environ, PYTHONPATH=path, OMP_NUM_THREADS="1")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_the_loss_falls(finished):
+    _, output = finished
+    found = re.findall(r"^step (\d+)/12 \d+ s  (.*)$", output, re.M)
+    assert [int(step) for step, _ in found] == [3, 6, 9, 12]
+    first, last = (
+        {k: float(v) for k, v in re.findall(r"(\w+) (-?[\d.]+)", line)}
+        for line in (found[0][1], found[-1][1])
+    )
+    signs = {"used", "entropy", "alike", "rank"}
+    assert set(first) == {"cls", "koleo", "hidden", "across", "local"} | signs
+    patches = ("hidden", "across", "local")
+    assert sum(last[k] for k in patches) < sum(first[k] for k in patches) - 0.1
+    assert last["used"] > 0.3  # no collapse
+
+
+def test_the_weights_load_into_the_encoder(finished):
+    folder, _ = finished
+    path = folder / "nano-dino-4.safetensors"
+    dino = DINO("nano-dino-4", weights=str(path))
+    assert {tensor.dtype for tensor in load_file(path).values()} == {torch.float16}
+    state = dino.features(torch.randn(1, 3, 24, 16))
+    assert state.grid == (6, 4)
+    assert state.tokens.shape == (1, 24, 144)
+    assert dino.position == "bicubic_offset"
+    assert "random" not in dino.fingerprint
+
+
+def test_the_record_says_how_they_were_made(finished):
+    folder, output = finished
+    record = json.loads((folder / "nano-dino-4.record.json").read_text())
+    assert record["arguments"]["steps"] == 12
+    assert record["images"] == 48
+    assert re.fullmatch("[0-9a-f]{64}", record["sha256"])
+    assert {"seconds", "hardware", "versions", "parameters"} <= set(record)
+    for part in ("knn_windows_64", "auc_windows_64", "knn_whole_128", "auc_whole_128"):
+        assert set(record[part]) == {"pixels", "pixels_3x3", "tokens", "q", "k", "v"}
+        assert part in output
+    assert str(folder) not in json.dumps(record)
+
+
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train_dino, "scores", lambda *_: {})
+    monkeypatch.setattr(train_dino, "check", lambda *_: {})
+
+    def command(folder):
+        return ["--work-dir", str(folder), *TINY]
+
+    train_dino.main(command(tmp_path / "whole"))
+    save = train_dino.DinoTrainer.save
+
+    def save_and_stop(trainer):
+        save(trainer)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_dino.DinoTrainer, "save", save_and_stop)
+        with pytest.raises(SystemExit, match="the same command goes on"):
+            train_dino.main(command(tmp_path / "cut"))
+    assert not (tmp_path / "cut" / "nano-dino-4.safetensors").exists()
+    capsys.readouterr()
+    train_dino.main(command(tmp_path / "cut"))
+    assert "resumed at step 2" in capsys.readouterr().out
+
+    whole, cut = (torch.load(tmp_path / name / "last.pt") for name in ("whole", "cut"))
+    assert whole["step"] == cut["step"] == 4
+    for part in ("student", "teacher"):
+        for name, tensor in whole[part].items():
+            assert torch.equal(tensor, cut[part][name]), (part, name)
+    assert not torch.equal(whole["student"]["mask_token"], whole["teacher"]["mask_token"])
+
+    # Another command must not go on from this checkpoint as if it were its own.
+    with pytest.raises(SystemExit, match=r"'steps': 4.*another --work-dir"):
+        train_dino.main([*command(tmp_path / "cut"), "--steps", "8"])
+
+
+def test_training_sees_nothing_but_pixels_of_its_own_split(monkeypatch):
+    asked = []
+
+    def spy(seed, *args, **options):
+        asked.append(seed)
+        scene = render(seed, *args, **options)
+        return type("Picture", (), {"image": scene.image})()  # no other attribute is there
+
+    monkeypatch.setattr(dino_data, "render", spy)
+    views = dino_data.SceneViews(4, 24, 16, 2, 32, 0.5, start=1, batch=2)
+    assert len(views) == 3
+    first, later = views[0], views[1]
+    assert asked == [(SPLITS["train"], 1), (SPLITS["train"], 2)]
+    assert first.globals.shape == (2, 3, 24, 24)
+    assert later.globals.shape == (2, 3, 32, 32)
+    assert first.locals.shape == (2, 3, 16, 16)
+    assert first.globals.dtype == torch.uint8
+    assert first.boxes.shape == (4, 4)
+    # Local views lie within the first one.
+    x, y = first.boxes[:, :2].sort(1).values, first.boxes[:, 2:]
+    assert (x[2:, 0] >= x[0, 0] - 1e-3).all() and (x[2:, 1] <= x[0, 1] + 1e-3).all()
+    assert (y[2:, 0] >= y[0, 0] - 1e-3).all() and (y[2:, 1] <= y[0, 1] + 1e-3).all()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_patch_is_found_again_in_another_view(mirrored):
+    """Views of a picture whose color is its place; tokens are the mean color of their patch."""
+    y, x = np.mgrid[:96, :96].astype(np.float32)
+    picture = np.stack([x, y, np.zeros_like(x)], -1)
+    left, right = (70.0, 22.0) if mirrored else (22.0, 70.0)
+    boxes = [(10.0, 74.0, 5.0, 69.0), (left, right, 20.0, 68.0)]
+    views = [dino_data._cut(picture, box, 32) for box in boxes]
+    tokens = [
+        torch.from_numpy(v.reshape(8, 4, 8, 4, 3).mean((1, 3)).reshape(1, 64, 3)) for v in views
+    ]
+    boxes = torch.tensor(boxes)
+    places = dino_loss.patch_centers(boxes[:1], 8)
+    # A pixel's color is that of its center, half a pixel before its right edge.
+    torch.testing.assert_close(tokens[0][..., :2] + 0.5, places, atol=0.6, rtol=0)
+    read, inside = dino_loss.sample_tokens(tokens[1], boxes[1:], places)
+    assert 10 < inside.sum() < 64
+    torch.testing.assert_close(read[inside][:, :2] + 0.5, places[inside], atol=0.6, rtol=0)
+    x, y = places[0].T
+    assert torch.equal(inside[0], (x >= 25) & (x <= 67) & (y >= 23) & (y <= 65))
+
+
+def test_sinkhorn_shares_out():
+    torch.manual_seed(0)
+    logits = torch.randn(64, 8) * 0.1
+    logits[:, 0] += 0.5  # a prototype that would win everything
+    q = dino_loss.sinkhorn(logits, 0.05)
+    torch.testing.assert_close(q.sum(1), torch.ones(64))
+    assert logits.argmax(1).unique().numel() < 3
+    assert (q.sum(0) > 64 / 8 / 2).all() and (q.sum(0) < 64 / 8 * 2).all()
+    loss = dino_loss.cross_entropy(logits, q)
+    assert loss > dino_loss.cross_entropy(q.clamp(min=1e-6).log() * 0.1, q)
+
+
+def test_hidden_patches():
+    masks = dino_data.block_masks(64, 8, np.random.default_rng(0))
+    share = masks.float().mean(1)
+    assert masks.shape == (64, 64)
+    assert (share == 0).sum() == 32
+    assert ((share[share > 0] >= 0.2) & (share[share > 0] < 0.9)).all()
+
+
+def test_hidden_patches_do_not_reach_the_student():
+    network = dino_model.Network("nano-dino-4", (4, 4)).eval()
+    images = torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8)
+    other = images.clone()
+    other[:, :, :4, :4] = 255 - other[:, :, :4, :4]
+    mask = torch.zeros(1, 16, dtype=torch.bool)
+    with torch.no_grad():
+        assert not torch.allclose(network(images, mask), network(other, mask))
+        seen = network.dino.features(
+            (images / 255 - torch.tensor(network.dino.mean).view(3, 1, 1))
+            / torch.tensor(network.dino.std).view(3, 1, 1)
+        )
+        torch.testing.assert_close(network(images)[:, 1:], seen.tokens)
+        mask[0, 0] = True
+        assert torch.equal(network(images, mask), network(other, mask))
+
+
+def test_auc():
+    assert score_dino.auc(np.array([3.0, 2.0]), np.array([1.0, 0.0])) == 1
+    assert score_dino.auc(np.array([1.0]), np.array([1.0, 1.0])) == 0.5
+    assert score_dino.auc(np.array([0.0, 2.0]), np.array([1.0])) == 0.5
+
+
+def test_knn_is_a_mean_over_classes():
+    bank = torch.eye(3).repeat_interleave(4, 0)
+    classes = torch.tensor([0, 1, 20]).repeat_interleave(4)
+    queries, asked = torch.eye(3)[[0, 0, 0, 1, 2]], torch.tensor([0, 0, 0, 1, 1])
+    found = score_dino.knn_accuracy(bank, classes, queries, asked, k=4)
+    assert found == {"all": 75.0, "stuff": 75.0}
+
+
+def test_labels_of_patches():
+    found = score_dino.labelled_scenes("check", 2, 4, size=64, window=32)
+    assert found.images.shape == (8, 32, 32, 3)
+    assert found.classes.shape == found.segments.shape == (8, 8, 8)
+    semantic = render((SPLITS["check"], 1), 128).semantic
+    # The last window of the second scene is its lower right quarter.
+    for row, column in ((0, 0), (3, 5), (7, 7)):
+        cell = semantic[64 + 8 * row : 72 + 8 * row, 64 + 8 * column : 72 + 8 * column]
+        counts = np.bincount(cell.ravel(), minlength=256)
+        assert counts[found.classes[7, row, column]] == counts.max()
+    things = found.segments >= 1000
+    assert (found.classes[things & (found.classes < len(CLASSES))] >= 12).all()
+
+
+SHIPPED = pytest.mark.skipif(
+    "nano-dino-4" not in nano_models(), reason="its weights are not packaged yet"
+)
+
+
+@SHIPPED
+def test_the_shipped_weights_know_more_than_pixels():
+    """A few scenes of the benchmark; the record beside the weights has the whole of it."""
+    dino = DINO("nano-dino-4", pretrained="ovseg")
+    bank, queries = (score_dino.labelled_scenes(s, 20, 4, window=64) for s in ("train", "val"))
+    knn = score_dino.knn_scores(dino, bank, queries, 60, 40)
+    assert knn["tokens"]["all"] > knn["pixels"]["all"] + 8
+    few = slice(0, 16)
+    pairs = score_dino.auc_scores(
+        score_dino.all_features(dino, queries.images[few]), queries.segments[few], 3000
+    )
+    for part in ("all", "things", "near"):
+        assert pairs["tokens"][part] > pairs["pixels"][part] + 2
+
+
+@SHIPPED
+def test_the_record_is_of_the_shipped_weights():
+    record = json.loads(nano_file("nano-dino-4.record.json").read_text())
+    weights = nano_file("nano-dino-4.safetensors").read_bytes()
+    assert record["sha256"] == hashlib.sha256(weights).hexdigest()
+    assert len(weights) < 3.5e6

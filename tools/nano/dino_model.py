@@ -1,0 +1,84 @@
+"""Student and teacher: the package's own DINO encoder with projection heads."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ovseg.encoders.base import RandomWeightsWarning
+from ovseg.encoders.dino import DINO
+from ovseg.encoders.position import resize_position_embedding
+
+
+class Head(nn.Module):
+    """DINO's projection head: an MLP, unit length, and prototypes of unit length.
+
+    Args:
+        width: of the tokens.
+        prototypes: K.
+        hidden: width of the MLP.
+        bottleneck: width of what is compared with prototypes.
+    """
+
+    def __init__(
+        self, width: int, prototypes: int, hidden: int = 256, bottleneck: int = 96
+    ) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, bottleneck))
+        self.prototypes = nn.Parameter(torch.randn(prototypes, bottleneck))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Cosines with the prototypes: (..., K)."""
+        x = F.normalize(self.mlp(x).float(), dim=-1, eps=1e-6)
+        return x @ F.normalize(self.prototypes, dim=-1).T
+
+
+class Network(nn.Module):
+    """An encoder, a token that stands for hidden patches, and two heads.
+
+    Args:
+        model: a packaged description of a DINO.
+        prototypes: of the class token's head and of the patches' head.
+    """
+
+    def __init__(self, model: str, prototypes: tuple[int, int]) -> None:
+        super().__init__()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RandomWeightsWarning)
+            self.dino = DINO(model, pretrained=None, frozen=False)
+        for block in self.dino.vit.blocks:
+            # On a CPU the backward pass of the fused product takes twice the time of the plain one.
+            block.attn.fused_attn = False
+        width = self.dino.embed_dim
+        self.mask_token = nn.Parameter(torch.zeros(width))
+        self.cls_head, self.patch_head = Head(width, prototypes[0]), Head(width, prototypes[1])
+
+    def forward(self, images: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Normed tokens (B, 1 + N, D) of images (B, 3, H, W) uint8; hidden where mask (B, N)."""
+        dino, vit = self.dino, self.dino.vit
+        mean, std = (
+            torch.tensor(v, device=images.device).view(3, 1, 1) for v in (dino.mean, dino.std)
+        )
+        x = vit.patch_embed((images / 255 - mean) / std)
+        grid = x.shape[1:3]
+        x = x.flatten(1, 2)
+        if mask is not None:
+            x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
+        table = resize_position_embedding(vit.pos_embed, grid, dino.position)
+        x = torch.cat([vit.cls_token.expand(len(x), -1, -1), x.float()], 1) + table
+        return vit.norm(vit.blocks(x))
+
+
+def teacher_of(student: Network) -> Network:
+    """A copy that gradients do not reach."""
+    return copy.deepcopy(student).requires_grad_(False)
+
+
+@torch.no_grad()
+def follow(teacher: Network, student: Network, momentum: float) -> None:
+    """Move the teacher's weights towards the student's."""
+    torch._foreach_lerp_(list(teacher.parameters()), list(student.parameters()), 1 - momentum)
