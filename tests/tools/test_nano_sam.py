@@ -259,3 +259,24 @@ def test_the_packaged_weights_are_those_of_the_record():
     assert sha256_of(path) == record["sha256"]
     defaults = vars(train_sam.parse_args([]))
     assert record["arguments"] == {k: v for k, v in defaults.items() if k != "work_dir"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [(1.0, 0.0), (0.5, 0.6931), (0.25, 1.3863)],
+    ids=["all of it", "half", "a quarter"],
+)
+def test_grouping_counts_what_attention_loses(kept, expected):
+    # The left half of a picture of 4 x 4 patches is a mask; its patches keep so much inside.
+    masks = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    masks[..., :16] = True
+    left = torch.tensor([True, True, False, False]).repeat(4)
+    row = torch.where(left, kept / 8, (1 - kept) / 8)
+    loss = sam_loss.grouping_loss(row.expand(1, 16, 16), (4, 4), masks)
+    torch.testing.assert_close(loss, torch.tensor(expected), rtol=0, atol=1e-3)
+
+
+def test_grouping_without_a_patch_inside_is_nothing():
+    masks = torch.zeros(1, 2, 32, 32, dtype=torch.bool)
+    masks[0, 0, 3:9, 3:9] = True  # smaller than a patch and across four
+    assert sam_loss.grouping_loss(torch.full((1, 16, 16), 1 / 16), (4, 4), masks) == 0

@@ -165,7 +165,9 @@ class SAMTrainer:
             answers.append((*self._ask(embedding, chosen, shown), False))
         terms = _terms(answers)
         if self.step >= self.args.small_steps:
-            weights = attention.rows(slice(None)).mean(1).float()
+            device = torch.device(self.args.device).type
+            with torch.autocast(device, torch.bfloat16, enabled=self.args.amp):
+                weights = attention.rows(slice(None)).float().mean(1)
             found = grouping_loss(weights, attention.grid, batch["masks"])
             terms["grouping"] = self.args.grouping * found
         return terms
