@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,15 +34,16 @@ def tiny():
 
 
 def command(folder, *more):
-    quick = "--model tiny --workers 0 --warmup 2 --eval-scenes 2 --no-amp --lr 3e-3".split()
-    return ["--work-dir", str(folder), *quick, *more]
+    quick = "--model tiny --workers 0 --warmup 2 --eval-scenes 2 --no-amp --lr 3e-3"
+    small = "--small-size 32 --small-steps 2"
+    return ["--work-dir", str(folder), *quick.split(), *small.split(), *more]
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A short run of the recipe: its folder and what it printed."""
     folder, printed = tmp_path_factory.mktemp("sam"), io.StringIO()
-    more = "--steps 24 --batch 4 --eval-every 24 --log-every 6".split()
+    more = "--steps 24 --small-steps 6 --batch 4 --eval-every 24 --log-every 6".split()
     with contextlib.redirect_stdout(printed):
         train_sam.main(command(folder, *more))
     return folder, printed.getvalue()
@@ -114,7 +116,7 @@ def test_training_decodes_as_segment_anything_does():
     model.encoder.requires_grad_(False)
     data = sam_data.PromptedScenes(2, 64, model.mask_side, sam_data.Counts(1, 1, 1))
     batch = default_collate([data[0], data[1]])
-    embedding = model.encode(batch["image"], batch["valid"])
+    embedding, _ = model.encode(batch["image"], batch["valid"])
     points = batch["points"].flatten(0, 1), batch["labels"].flatten(0, 1)
     prompts = batch["boxes"].flatten(0, 1), batch["coarse"].flatten(0, 1)
     logits, quality = model.decode(embedding.repeat_interleave(3, 0), points, *prompts)
@@ -132,7 +134,7 @@ def test_training_pads_as_the_public_class_does():
     model.encoder.requires_grad_(False)
     image = render((2, 0), (48, 64)).image
     padded = torch.from_numpy(np.pad(image, ((0, 16), (0, 0), (0, 0)))).permute(2, 0, 1)[None]
-    ours = model.encode(padded, torch.tensor([[48, 64]]))
+    ours = model.encode(padded, torch.tensor([[48, 64]]))[0]
     torch.testing.assert_close(ours, score_sam.embed(model.encoder, image), rtol=1e-4, atol=1e-4)
 
 
@@ -190,6 +192,27 @@ def test_losses_of_a_mask_of_four_pixels(logits, truth, focal, dice):
     torch.testing.assert_close(total, 20 * focal + dice, rtol=1e-4, atol=1e-4)
 
 
+def test_a_grown_model_sees_the_same_picture_enlarged():
+    small = sam_model.NanoSAM(replace(TINY, image_size=32), torch.device("cpu"), amp=False)
+    large = sam_model.NanoSAM("tiny", torch.device("cpu"), amp=False)
+    for name, weight in small.sam.named_parameters():
+        if "pos" in name:
+            torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(0))
+    large.sam.load_state_dict(sam_model.grown(small.sam.state_dict(), large.sam))
+    same, grown = small.sam.state_dict(), large.sam.state_dict()
+    enlarged = {name for name in same if same[name].shape != grown[name].shape}
+    block = "image_encoder.blocks.1.attn.rel_pos_"  # the other block has windows
+    assert enlarged == {"image_encoder.pos_embed", f"{block}h", f"{block}w"}
+    assert all(torch.equal(same[name], grown[name]) for name in set(same) - enlarged)
+    # Steps of a small grid become two of a large one.
+    ramp = torch.arange(4.0).view(1, 1, 4, 1).expand(1, 4, 4, TINY.embed_dim)
+    state = {**same, "image_encoder.pos_embed": ramp}
+    found = sam_model.grown(state, large.sam)["image_encoder.pos_embed"]
+    torch.testing.assert_close(
+        found[0, 0, 2:-2, 0], torch.tensor([0.75, 1.25, 1.75, 2.25]), atol=0.1, rtol=0
+    )
+
+
 def test_the_best_of_several_masks_is_taught():
     truth = torch.zeros(2, 4, 4)
     truth[0, :2], truth[1, :, :1] = 1, 1
@@ -236,3 +259,24 @@ def test_the_packaged_weights_are_those_of_the_record():
     assert sha256_of(path) == record["sha256"]
     defaults = vars(train_sam.parse_args([]))
     assert record["arguments"] == {k: v for k, v in defaults.items() if k != "work_dir"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [(1.0, 0.0), (0.5, 0.6931), (0.25, 1.3863)],
+    ids=["all of it", "half", "a quarter"],
+)
+def test_grouping_counts_what_attention_loses(kept, expected):
+    # The left half of a picture of 4 x 4 patches is a mask; its patches keep so much inside.
+    masks = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    masks[..., :16] = True
+    left = torch.tensor([True, True, False, False]).repeat(4)
+    row = torch.where(left, kept / 8, (1 - kept) / 8)
+    loss = sam_loss.grouping_loss(row.expand(1, 16, 16), (4, 4), masks)
+    torch.testing.assert_close(loss, torch.tensor(expected), rtol=0, atol=1e-3)
+
+
+def test_grouping_without_a_patch_inside_is_nothing():
+    masks = torch.zeros(1, 2, 32, 32, dtype=torch.bool)
+    masks[0, 0, 3:9, 3:9] = True  # smaller than a patch and across four
+    assert sam_loss.grouping_loss(torch.full((1, 16, 16), 1 / 16), (4, 4), masks) == 0

@@ -64,3 +64,23 @@ def best_of(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         (N,) int64.
     """
     return mask_loss(logits, truth[:, None].expand_as(logits)).argmin(1)
+
+
+def grouping_loss(
+    weights: torch.Tensor, grid: tuple[int, int], masks: torch.Tensor
+) -> torch.Tensor:
+    """How much of the attention of patches inside a mask leaves the mask: mean of -log(kept).
+
+    Args:
+        weights: (B, N, N) attention, rows sum to 1.
+        grid: (h, w) of the patches, ``h * w == N``.
+        masks: (B, P, S, S) bool. A patch is inside where a mask covers three quarters of it.
+
+    Returns:
+        A scalar, 0 where no mask has a patch inside.
+    """
+    share = F.adaptive_avg_pool2d(masks.float(), grid).flatten(2)
+    kept = share @ weights.mT
+    inside = share > 0.75
+    lost = -(kept.clamp(min=1e-6).log() * inside).sum(-1) / inside.sum(-1).clamp(min=1)
+    return lost.sum() / inside.any(-1).sum().clamp(min=1)

@@ -5,25 +5,30 @@ from __future__ import annotations
 import warnings
 
 import torch
-from segment_anything.modeling import TwoWayTransformer
+import torch.nn.functional as F
+from segment_anything.modeling import Sam, TwoWayTransformer
 
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.encoders.sam import SAM
+from ovseg.encoders.sam_attention import GlobalAttention
+from ovseg.encoders.sam_build import SAMArchitecture
 
 
 class NanoSAM:
     """A SAM of the package with random weights, all of them trainable.
 
     Args:
-        name: of the architecture, see `ovseg.encoders.sam_build`.
+        architecture: a name or sizes, see `ovseg.encoders.sam_build`.
         device: where it lives.
         amp: bfloat16 autocast of the image encoder; decoder and losses stay in float32.
     """
 
-    def __init__(self, name: str, device: torch.device, amp: bool) -> None:
+    def __init__(
+        self, architecture: str | SAMArchitecture, device: torch.device, amp: bool
+    ) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RandomWeightsWarning)
-            self.encoder = SAM(name, pretrained=None, frozen=False).to(device)
+            self.encoder = SAM(architecture, pretrained=None, frozen=False).to(device)
         self.sam = self.encoder.sam
         _look_at_own_place(self.sam.mask_decoder.transformer)
         self.device, self.amp = device, amp
@@ -35,7 +40,9 @@ class NanoSAM:
         """Side of the masks that prompts may hold and that come out."""
         return self.sam.prompt_encoder.mask_input_size[0]
 
-    def encode(self, images: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    def encode(
+        self, images: torch.Tensor, valid: torch.Tensor
+    ) -> tuple[torch.Tensor, GlobalAttention]:
         """Embed pictures.
 
         Args:
@@ -43,14 +50,20 @@ class NanoSAM:
             valid: (B, 2) height and width without padding.
 
         Returns:
-            (B, C, h, w) float32.
+            (B, C, h, w) float32, and the attention of the last block.
         """
+        encoder = self.sam.image_encoder
         x = (images.to(self.device).float() / 255 - self._mean) / self._std
         places = torch.arange(x.shape[-1], device=self.device)
         inside = places < valid.to(self.device)[..., None]
         x = x * (inside[:, 0, :, None] & inside[:, 1, None, :])[:, None]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            return self.sam.image_encoder(x).float()
+            x = encoder.patch_embed(x) + encoder.pos_embed
+            for block in encoder.blocks:
+                tokens = x
+                x = block(x)
+            attention = GlobalAttention.of_block(encoder.blocks[-1], tokens)
+            return encoder.neck(x.permute(0, 3, 1, 2)).float(), attention
 
     def decode(
         self,
@@ -85,6 +98,26 @@ class NanoSAM:
         kernels = torch.stack([head(tokens[:, 1 + i]) for i, head in enumerate(heads)], 1)
         logits = (kernels @ pixels.flatten(2)).unflatten(2, pixels.shape[2:])
         return logits, decoder.iou_prediction_head(tokens[:, 0])
+
+
+def grown(state: dict[str, torch.Tensor], sam: Sam) -> dict[str, torch.Tensor]:
+    """Weights of a SAM of another input size, for this one: position embeddings are enlarged.
+
+    Args:
+        state: weights of a SAM that differs in the size of its input alone.
+        sam: where they shall go.
+    """
+    fitting = {}
+    for name, own in sam.state_dict().items():
+        tensor = state[name]
+        if tensor.shape != own.shape and name.endswith("pos_embed"):
+            tensor = tensor.permute(0, 3, 1, 2)
+            tensor = F.interpolate(tensor, own.shape[1:3], mode="bicubic", align_corners=False)
+            tensor = tensor.permute(0, 2, 3, 1)
+        elif tensor.shape != own.shape and "rel_pos" in name:
+            tensor = F.interpolate(tensor.T[None], len(own), mode="linear")[0].T
+        fitting[name] = tensor
+    return fitting
 
 
 @torch.no_grad()

@@ -11,6 +11,9 @@ Anything" (2023), section 3 and appendix A: first with a point, a box or a coars
 a box and points), then again with the mask that came of it and a point where that mask is wrong.
 Of the several masks for a first point or box only the best is taught; the single mask is taught at
 every prompt.
+
+Most steps see small pictures, where they are cheap; then the input grows to its full size, with
+the position embeddings enlarged, and a shorter second part follows.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import json
 import math
 import platform
 import time
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,11 +33,13 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from sam_data import Counts, PromptedScenes
-from sam_loss import best_of, mask_loss, true_iou
-from sam_model import NanoSAM
+from sam_loss import best_of, grouping_loss, mask_loss, true_iou
+from sam_model import NanoSAM, grown
 from score_sam import score, seconds_per_scene
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
+
+from ovseg.encoders.sam_build import sam_architecture
 
 #: Arguments that may differ when a run is taken up again: they do not change what is learned.
 _FREE = {"work_dir", "workers", "device", "log_every", "eval_every", "eval_scenes"}
@@ -51,21 +57,28 @@ class SAMTrainer:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         torch.manual_seed(args.seed)
-        self.model = NanoSAM(args.model, torch.device(args.device), args.amp)
-        self.sam = self.model.sam
         self.counts = Counts(*args.prompts)
+        _, full = sam_architecture(args.model)
+        self._build(args.small_size if args.small_steps else full.image_size)
+        self.step, self.seconds = 0, 0.0
+        self.checkpoint = args.work_dir / "last.pt"
+        if self.checkpoint.exists():
+            self._resume()
+
+    def _build(self, size: int) -> None:
+        """A model for pictures of some size, and its optimizer."""
+        _, full = sam_architecture(self.args.model)
+        sizes = replace(full, image_size=size)
+        self.model = NanoSAM(sizes, torch.device(self.args.device), self.args.amp)
+        self.sam = self.model.sam
         parameters = [p for p in self.sam.parameters() if p.requires_grad]
         decayed = [p for p in parameters if p.ndim > 1]
         others = [p for p in parameters if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}],
-            lr=args.lr,
+            lr=self.args.lr,
             betas=(0.9, 0.98),
         )
-        self.step, self.seconds = 0, 0.0
-        self.checkpoint = args.work_dir / "last.pt"
-        if self.checkpoint.exists():
-            self._resume()
 
     @property
     def arguments(self) -> dict:
@@ -81,6 +94,8 @@ class SAMTrainer:
                 f"{self.checkpoint} is of a run with {other}: repeat these arguments to go on, "
                 "or choose another --work-dir"
             )
+        if state["size"] != self.model.encoder.image_size:
+            self._build(state["size"])
         self.sam.load_state_dict(state["sam"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
@@ -92,6 +107,7 @@ class SAMTrainer:
         torch.save(
             {
                 "sam": self.sam.state_dict(),
+                "size": self.model.encoder.image_size,
                 "optimizer": self.optimizer.state_dict(),
                 "step": self.step,
                 "seconds": self.seconds,
@@ -102,16 +118,15 @@ class SAMTrainer:
         part.replace(self.checkpoint)
 
     def learning_rate(self) -> float:
-        """Linear warm-up, then a cosine down to a hundredth; from ``restart`` on once more.
-
-        The second time it is half as high. As Loshchilov and Hutter, "SGDR" (2017).
-        """
+        """In each of the two parts a linear warm-up and a cosine; the second is half as high."""
         args, step = self.args, self.step
-        began, ends, peak = 0, min(args.restart, args.steps), args.lr
-        if step >= args.restart:
-            began, ends, peak = args.restart, args.steps, args.lr / 2
+        if step < args.small_steps:
+            began, ends, peak = 0, args.small_steps, args.lr
+        else:
+            began, ends = args.small_steps, args.steps
+            peak = args.lr / 2 if args.small_steps else args.lr
         warm = min(1.0, (step - began + 1) / args.warmup)
-        progress = min(1.0, (step - began) / max(1, ends - began))
+        progress = min(1.0, (step - began) / (ends - began))
         return peak * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
     def loss(
@@ -122,10 +137,11 @@ class SAMTrainer:
         Returns:
             ``single``: focal and dice loss of the single mask, over all prompts of both rounds;
             ``several``: of the best of the several masks, for first prompts by point or box;
-            ``quality``: squared error of the predicted IoU, of all these masks.
+            ``quality``: squared error of the predicted IoU, of all these masks;
+            ``grouping``, in the second part: that the last block's attention keeps to a mask.
         """
         batch = {k: v.to(self.args.device) for k, v in batch.items()}
-        embedding = self.model.encode(batch["image"], batch["valid"])
+        embedding, attention = self.model.encode(batch["image"], batch["valid"])
         company = list(_COMPANY)[rng.choice(len(_COMPANY), p=list(_COMPANY.values()))]
         places = torch.Generator().manual_seed(int(rng.integers(2**31)))
         counts, answers = self.counts, []
@@ -147,7 +163,14 @@ class SAMTrainer:
             self._correct(chosen, guess[:, :again].detach(), kind, places)
             shown = tuple(dict.fromkeys(("masks", "points", *shown)))
             answers.append((*self._ask(embedding, chosen, shown), False))
-        return _terms(answers)
+        terms = _terms(answers)
+        if self.step >= self.args.small_steps:
+            device = torch.device(self.args.device).type
+            with torch.autocast(device, torch.bfloat16, enabled=self.args.amp):
+                weights = attention.rows(slice(None)).float().mean(1)
+            found = grouping_loss(weights, attention.grid, batch["masks"])
+            terms["grouping"] = self.args.grouping * found
+        return terms
 
     def _ask(self, embedding, chosen, shown, only_first=False):
         """Answers (N, 1 + M, ...) to the prompts of all pictures, and the truth (N, S, S)."""
@@ -209,10 +232,22 @@ class SAMTrainer:
     def run(self) -> None:
         """Train from where the run stands to its end."""
         args = self.args
-        size = self.model.encoder.image_size
+        if self.step < args.small_steps:
+            self._run_until(args.small_steps)
+        _, full = sam_architecture(args.model)
+        if self.model.encoder.image_size != full.image_size:
+            state = self.sam.state_dict()
+            self._build(full.image_size)
+            self.sam.load_state_dict(grown(state, self.sam))
+        self._run_until(args.steps)
+        self.finish()
+
+    def _run_until(self, end: int) -> None:
+        """Train on pictures of the size that the model has now."""
+        args = self.args
         data = PromptedScenes(
-            args.steps * args.batch,
-            size,
+            end * args.batch,
+            self.model.encoder.image_size,
             self.model.mask_side,
             self.counts,
             start=self.step * args.batch,
@@ -229,7 +264,7 @@ class SAMTrainer:
         for batch in loader:
             recent.append(self.train_step(batch))
             self.seconds = time.time() - began
-            last = self.step == args.steps
+            last = self.step == end
             if self.step % args.log_every == 0 or last:
                 means = {name: np.mean([terms[name] for terms in recent]) for name in recent[0]}
                 recent = []
@@ -238,7 +273,6 @@ class SAMTrainer:
             if self.step % args.eval_every == 0 or last:
                 print(f"  {json.dumps(self.scores('check'))}", flush=True)
                 self.save()
-        self.finish()
 
     def scores(self, split: str) -> dict[str, float]:
         """The benchmark's measure on scenes of a split."""
@@ -305,8 +339,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_sam"))
     parser.add_argument("--model", default="nano-sam-8", help="see ovseg/encoders/sam_build.py")
-    parser.add_argument("--steps", type=int, default=3600)
-    parser.add_argument("--restart", type=int, default=3600, help="of the learning rate, a step")
+    parser.add_argument("--steps", type=int, default=4500)
+    parser.add_argument("--small-steps", type=int, default=3600, help="of them on small pictures")
+    parser.add_argument("--small-size", type=int, default=128, help="side of these in pixels")
+    parser.add_argument(
+        "--grouping", type=float, default=0.1, help="weight of that loss, in the second part"
+    )
     parser.add_argument("--batch", type=int, default=12, help="pictures")
     parser.add_argument(
         "--prompts",
@@ -327,6 +365,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--eval-scenes", type=int, default=16)
     args = parser.parse_args(argv)
     args.prompts = list(args.prompts)
+    if not 0 <= args.small_steps < args.steps:
+        parser.error("--small-steps must be less than --steps: the last ones see full size")
     return args
 
 
