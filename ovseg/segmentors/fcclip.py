@@ -184,6 +184,7 @@ class FCCLIP(BaseModel):
             {"pixel_decoder": self.pixel_decoder, "decoder": self.decoder}
         )
         apply_state_dict(trained, state, name="FC-CLIP's head", origin=path)
+        trained.float()  # packaged weights come in half precision
         return source
 
     def adapt_state_dict(

@@ -1,0 +1,114 @@
+"""The embedded FC-CLIP head: a short training, packed, and what is shipped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+import torch
+from mmengine.config import Config
+from safetensors.torch import load_file
+
+from ovseg.apis.training import train_model
+from ovseg.apis.zoo import config_root
+from ovseg.datasets.scenes.classes import CLASSES
+from ovseg.encoders.sources import nano_file, nano_models
+from ovseg.registry import MODELS
+from tests.tools.nano import pack_fcclip
+
+NAME = pack_fcclip.NAME
+SMALL = {
+    "train_dataloader.batch_size": 2,
+    "train_dataloader.num_workers": 0,
+    "train_dataloader.persistent_workers": False,
+    "train_dataloader.dataset.dataset.size": 96,
+    "train_cfg.max_iters": 2,
+    "default_hooks.checkpoint.interval": 2,
+    "model.criterion.num_points": 64,
+    "model.text_encoder.pretrained": "ovseg",
+    "randomness": {"seed": 0},
+    "launcher": "none",
+}
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """Two iterations of the recipe, packed."""
+    folder = tmp_path_factory.mktemp("fcclip")
+    config = Config.fromfile(config_root() / "fcclip" / "fcclip_nano_scenes_train.py")
+    config.merge_from_dict({**SMALL, "work_dir": str(folder)})
+    trained = train_model(config).model
+    scores = folder / "results.json"
+    scores.write_text(json.dumps({"dataset": {"type": "Drawn"}, "scores": {"mIoU": 1.5}}))
+    paths = pack_fcclip.pack(folder / "iter_2.pth", folder / "out", "a test", [scores])
+    return trained, *paths
+
+
+def test_packed_weights_are_what_was_trained(packed):
+    trained, path, _ = packed
+    weights = load_file(path)
+    assert {v.dtype for v in weights.values()} == {torch.float16}
+    own = trained.state_dict()
+    names = {k for k in own if k.startswith(("pixel_decoder.", "decoder."))}
+    assert set(weights) == names
+    # Running means of two iterations: near what was trained last.
+    for name, tensor in weights.items():
+        torch.testing.assert_close(tensor.float(), own[name], rtol=0.05, atol=0.05)
+
+
+def test_packed_weights_load_into_the_segmentor(packed):
+    _, path, _ = packed
+    config = Config.fromfile(config_root() / "fcclip" / "fcclip_nano.py")
+    config.model.head = dict(name=NAME, pretrained="ovseg", weights=str(path))
+    model = MODELS.build(config.model)
+    weights = load_file(path)
+    torch.testing.assert_close(model.decoder.query, weights["decoder.query"].float())
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_the_record_says_how_they_were_made(packed):
+    _, path, record_path = packed
+    record = json.loads(record_path.read_text())
+    assert (record["iterations"], record["images"], record["seed"]) == (2, 4, 0)
+    assert record["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert record["hardware"] == "a test"
+    assert record["scores"] == {"Drawn": {"mIoU": 1.5}}
+    assert record["seconds"] >= 0
+    assert "nano-convnext" in record["frozen"]["image_encoder"]
+
+
+def test_something_else_is_refused(tmp_path):
+    torch.save({"meta": {}, "state_dict": {"image_encoder.x": torch.zeros(1)}}, tmp_path / "x.pth")
+    with pytest.raises(SystemExit, match=r"image_encoder\.x, which is no part"):
+        pack_fcclip.pack(tmp_path / "x.pth", tmp_path, "a test")
+
+
+SHIPPED = pytest.mark.skipif(NAME not in nano_models(), reason="its weights are not packaged yet")
+
+
+@SHIPPED
+def test_the_record_is_of_the_shipped_weights():
+    record = json.loads(nano_file(f"{NAME}.record.json").read_text())
+    weights = nano_file(f"{NAME}.safetensors").read_bytes()
+    assert record["sha256"] == hashlib.sha256(weights).hexdigest()
+    tower = nano_file("nano-convnext.safetensors").read_bytes()
+    assert hashlib.sha256(tower).hexdigest()[:16] in record["frozen"]["image_encoder"]
+    assert set(record["scores"]) == {"ScenesDataset", "UnseenScenesDataset"}
+
+
+@SHIPPED
+def test_the_shipped_head_segments_scenes():
+    import ovseg
+    from ovseg.datasets.scenes.render import render
+
+    model = ovseg.create_model("fcclip_nano", device="cpu")
+    right = total = 0
+    for i in range(6):
+        scene = render((2, i), 256)
+        result = model.segment(scene.image, list(CLASSES), task="panoptic")
+        assert result.segments and all(0 <= s.score <= 1 for s in result.segments)
+        named = (scene.semantic < len(CLASSES)) & (result.ids > 0)
+        right += (result.semantic().mask == scene.semantic)[named].sum()
+        total += named.sum()
+    assert right > 0.8 * total

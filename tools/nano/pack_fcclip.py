@@ -1,0 +1,97 @@
+"""Put the head of a trained FC-CLIP beside the other embedded weights.
+
+    python tools/train.py configs/fcclip/fcclip_nano_scenes_train.py
+    python tools/nano/pack_fcclip.py work_dirs/fcclip_nano_scenes_train/iter_2000.pth \\
+        --out work_dirs/nano_fcclip --hardware "cpu, 2 threads"
+
+Training writes checkpoints that can be resumed; this takes from one what was trained (the running
+means of the weights), in half precision, as ``nano-fcclip.safetensors``, and writes the record of
+how it was made. ``--scores`` adds the scores of runs of ``tools/test.py`` to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from safetensors.torch import save_file
+
+from ovseg.utils.checkpoints import load_checkpoint
+
+NAME = "nano-fcclip"
+
+
+def pack(
+    checkpoint: Path, out: Path, hardware: str, scores: Sequence[Path] = ()
+) -> tuple[Path, Path]:
+    """Write weights and record of a checkpoint.
+
+    Args:
+        checkpoint: of ``tools/train.py``.
+        out: folder, made if it is not there.
+        hardware: that it was trained on.
+        scores: ``results.json`` of runs of ``tools/test.py``.
+
+    Returns:
+        Both paths.
+
+    Raises:
+        WeightsNotFoundError: There is no such file.
+        SystemExit: It holds more than a head.
+    """
+    saved = load_checkpoint(checkpoint)
+    meta, state = saved["meta"], saved["state_dict"]
+    foreign = [k for k in state if not k.startswith(("pixel_decoder.", "decoder."))]
+    if foreign:
+        raise SystemExit(f"{checkpoint} holds {foreign[0]}, which is no part of FC-CLIP's head")
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{NAME}.safetensors"
+    save_file({k: v.half().contiguous() for k, v in state.items()}, path)
+    config = Config.fromstring(meta["cfg"], ".py")
+    loader = config.train_dataloader
+    record = {
+        "recipe": "tools/train.py configs/fcclip/fcclip_nano_scenes_train.py",
+        "iterations": meta["iter"],
+        "images": meta["iter"] * loader.batch_size,
+        "optimizer": dict(config.optim_wrapper.optimizer),
+        "seed": meta["seed"],
+        "frozen": meta["frozen"],
+        "parameters": sum(v.numel() for v in state.values()),
+        "seconds": round(_seconds(saved)),
+        "hardware": hardware,
+        "versions": {"ovseg": meta["ovseg_version"], "torch": meta["torch_version"]},
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "scores": {},
+    }
+    for file in scores:
+        run = json.loads(file.read_text(encoding="utf-8"))
+        record["scores"][run["dataset"]["type"]] = run["scores"]
+    record_path = out / f"{NAME}.record.json"
+    record_path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return path, record_path
+
+
+def _seconds(saved: dict) -> float:
+    """What the iterations took, all together."""
+    history = saved["message_hub"]["log_scalars"]["train/time"]
+    return float(history.data[0].sum())
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("work_dirs/nano_fcclip"))
+    parser.add_argument("--hardware", required=True, help="that it was trained on, in words")
+    parser.add_argument("--scores", type=Path, nargs="*", default=(), help="results.json of tests")
+    args = parser.parse_args(argv)
+    for path in pack(args.checkpoint, args.out, args.hardware, args.scores):
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
