@@ -11,6 +11,7 @@ from PIL import Image
 from tests.datasets import test_benchmarks as layouts
 from tests.datasets import test_panoptic as panoptic_layouts
 from tests.datasets.files import image, mask, rows
+from tests.datasets.test_mapillary import write as write_mapillary
 from tests.tools.converters import ade20k_panoptic, check_dataset
 from tests.tools.test_ade20k_panoptic import write as write_ade20k
 
@@ -118,6 +119,8 @@ MINIATURES = {
     "coco-object-81": layouts.coco_object,
     "cityscapes-19": layouts.cityscapes_train_ids,
     "cityscapes-panoptic": panoptic_layouts.cityscapes,
+    "mapillary-65": write_mapillary,
+    "mapillary-panoptic": write_mapillary,
 }
 
 

@@ -6,9 +6,9 @@
 
 Beside mmseg's IoUMetric (mIoU), beside panoptic quality in plain Python and numpy, which combines
 the two ids of a pixel and counts the pairs, as COCO's public evaluation does, and beside Boundary
-IoU class by class with OpenCV's erosion, as its authors' code does. Printed are CPU times of one
-thread for counting an image (no final table), the median of the repeats, which alternate between ours and theirs, and the
-ratio of the two. Scores are compared before anything is measured.
+IoU class by class with OpenCV's erosion, as its authors' code does. Printed are the CPU times of
+one thread that an image takes (without the final table), the median of the repeats, which alternate
+between ours and theirs, and the ratio of the two. The scores are compared before anything is timed.
 """
 
 from __future__ import annotations
@@ -169,11 +169,13 @@ class Scorer:
         self.metric, self.name = metric, name
 
     def __call__(self, samples: Sequence[dict]) -> None:
+        """Count all images, and forget what was counted before."""
         self.metric.results.clear()
         for sample in samples:  # as a run does it: one image a batch
             self.metric.process({}, [sample])
 
     def score(self, samples: Sequence[dict]) -> float:
+        """Percent over all images."""
         self(samples)
         return self.metric.evaluate(len(samples))[self.name]
 
