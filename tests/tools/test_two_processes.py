@@ -8,8 +8,7 @@ import signal
 
 import pytest
 
-from tests.datasets.files import image
-from tests.datasets.test_benchmarks import coco_object_in_the_folder_of_coco
+from tests.datasets.test_benchmarks import cityscapes_train_ids
 from tests.tiny_panoptic import BrightnessPanoptic
 from tests.tiny_runs import write_folder_dataset
 from tests.tools.test_reproduce import QUICK, write_voc
@@ -120,20 +119,19 @@ def test_an_error_of_one_process_ends_both(place, capfd):
 
 def test_reproduce_writes_the_same_tables(tmp_path, monkeypatch):
     write_voc(tmp_path / "data")
-    coco_object_in_the_folder_of_coco(tmp_path / "data/coco")
-    broken = tmp_path / "data/coco/val2017/8.jpg"  # comes second: it is that of process 1
-    image(broken)
-    for mask in (tmp_path / "data/coco").rglob("7*.png"):
-        mask.with_name(mask.name.replace("7", "8", 1)).write_bytes(mask.read_bytes())
-    broken.write_bytes(b"")
+    cityscapes_train_ids(tmp_path / "data/cityscapes")
+    for path in list((tmp_path / "data/cityscapes").rglob("ulm_1_*")):
+        path.with_name(path.name.replace("_1_", "_2_")).write_bytes(path.read_bytes())
+    # Comes second: it is that of process 1.
+    next((tmp_path / "data/cityscapes").rglob("ulm_2_leftImg8bit.png")).write_bytes(b"")
     monkeypatch.setenv("OVSEG_DATA", str(tmp_path / "data"))
-    asked = ["maskclip_nano", "coco-object-81", "cityscapes-19", "voc-20"]
+    asked = ["maskclip_nano", "cityscapes-19", "coco-panoptic", "voc-20"]
 
     def go(folder, *more):
         return reproduce([*asked, "--out", str(tmp_path / folder), *more, *QUICK])
 
+    assert go("one") == 1  # first, so that the two have everything imported
     assert run_two(lambda rank: go("two", "--launcher", "pytorch")) == [1, 1]
-    assert go("one") == 1
 
     def entries(folder):
         content = json.loads((tmp_path / folder / "maskclip_nano.json").read_text())
@@ -141,7 +139,7 @@ def test_reproduce_writes_the_same_tables(tmp_path, monkeypatch):
 
     one, two = entries("one"), entries("two")
     assert one["voc-20"] == two["voc-20"] and one["voc-20"]["scores"]
-    assert one["cityscapes-19"] == two["cityscapes-19"]
-    assert "8.jpg is empty" in one["coco-object-81"]["problem"]
-    assert "8.jpg is empty" in two["coco-object-81"]["problem"]
-    assert not os.path.exists(tmp_path / "two/maskclip_nano/coco-object-81/record.json")
+    assert one["coco-panoptic"] == two["coco-panoptic"] and one["coco-panoptic"]["problem"]
+    for found in (one, two):
+        assert "ulm_2_leftImg8bit.png is empty" in found["cityscapes-19"]["problem"]
+    assert not os.path.exists(tmp_path / "two/maskclip_nano/cityscapes-19/record.json")
