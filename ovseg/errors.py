@@ -61,3 +61,7 @@ class MissingDependencyError(OvsegError, ImportError):
 
 class TrainingError(OvsegError, RuntimeError):
     """Training cannot go on: its loss is no number, or something frozen was changed."""
+
+
+class PeerError(OvsegError, RuntimeError):
+    """Another process of the same run failed, and this one stopped with it."""

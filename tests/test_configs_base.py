@@ -29,13 +29,12 @@ def test_datasets(path, monkeypatch):
 
 
 def test_every_benchmark_with_a_vocabulary_has_its_dataset():
-    not_yet = {"mapillary-65"}
-    files = {path.stem for path in DATASET_FILES if not path.stem.endswith("-panoptic")}
-    assert files == {*list_vocabularies(), "folder"} - not_yet
+    files = {p.stem for p in DATASET_FILES if not p.stem.endswith(("-panoptic", "-instance"))}
+    assert files == {*list_vocabularies(), "folder"}
 
 
 def test_panoptic_datasets_have_all_three_metrics():
-    names = {"coco", "ade20k", "cityscapes", "scenes", "folder"}
+    names = {"coco", "ade20k", "cityscapes", "mapillary", "scenes", "folder"}
     assert {p.stem for p in DATASET_FILES if p.stem.endswith("-panoptic")} == {
         f"{name}-panoptic" for name in names
     }
@@ -52,7 +51,7 @@ def test_the_vocabulary_is_that_of_the_dataset(path):
     if "vocabulary" in config and not path.stem.startswith("folder"):
         metainfo = DATASETS.get(config.test_dataloader.dataset.type).METAINFO
         assert config.vocabulary == metainfo["vocabulary"]
-        assert path.stem == config.vocabulary or path.stem.endswith("-panoptic")
+        assert path.stem == config.vocabulary or path.stem.endswith(("-panoptic", "-instance"))
         classes = Vocabulary.load(config.vocabulary).classes
         assert len(metainfo.get("classes", classes)) == len(classes)
 

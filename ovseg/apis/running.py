@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+from mmengine.dist import init_dist
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import distributed, nn
@@ -19,7 +20,14 @@ from torch import distributed, nn
 from ovseg.apis.presets import set_protocol
 from ovseg.errors import ConfigError, OvsegError
 
-__all__ = ["FrozenRunner", "add_common_arguments", "load_config", "prepare_launch", "report_errors"]
+__all__ = [
+    "FrozenRunner",
+    "add_common_arguments",
+    "apply_arguments",
+    "load_config",
+    "prepare_launch",
+    "report_errors",
+]
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +67,16 @@ def load_config(arguments: argparse.Namespace) -> Config:
         config = Config.fromfile(path)
     except FileNotFoundError as error:
         raise ConfigError(f"Config {path} inherits from a file that is missing: {error}") from error
+    return apply_arguments(config, arguments)
+
+
+def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
+    """Change a configuration as the command line says, and give it back.
+
+    Raises:
+        ConfigError: There is no such protocol.
+    """
+    path = Path(arguments.config)
     if getattr(arguments, "protocol", None):
         set_protocol(config.get("model") or {}, arguments.protocol)
     if arguments.cfg_options:
@@ -79,12 +97,16 @@ def load_config(arguments: argparse.Namespace) -> Config:
 
 
 def prepare_launch(config: Config) -> None:
-    """Set the scope, and start the process group where MMEngine cannot: without a GPU."""
+    """Set the scope and start the process group, also where MMEngine cannot: without a GPU."""
     init_default_scope(config.default_scope)
-    on_cpu = not torch.cuda.is_available() and get_device() == "cpu"
-    if config.launcher == "pytorch" and on_cpu and not distributed.is_initialized():
-        limit = (config.get("env_cfg") or {}).get("dist_cfg", {}).get("timeout", 1800)
-        distributed.init_process_group("gloo", timeout=datetime.timedelta(seconds=limit))
+    if config.launcher == "none" or distributed.is_initialized():
+        return
+    settings = (config.get("env_cfg") or {}).get("dist_cfg", {})
+    if torch.cuda.is_available():
+        init_dist(config.launcher, **settings)
+    elif config.launcher == "pytorch" and get_device() == "cpu":
+        limit = datetime.timedelta(seconds=settings.get("timeout", 1800))
+        distributed.init_process_group("gloo", timeout=limit)
 
 
 class FrozenRunner(Runner):

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.dist import barrier, get_rank, is_main_process
+from mmengine.dist import get_rank, is_main_process
 from mmengine.evaluator import Evaluator
+from mmengine.registry import EVALUATOR
 from torch import nn
 
 from ovseg.apis.running import FrozenRunner, prepare_launch
@@ -25,6 +26,7 @@ from ovseg.registry import DATASETS, MODELS
 from ovseg.text import Vocabulary
 from ovseg.utils.checkpoints import check_state_dict, load_checkpoint
 from ovseg.utils.frozen import check_frozen, frozen_prefixes
+from ovseg.utils.together import together
 from ovseg.version import __version__
 
 __all__ = ["check_classes", "test_model"]
@@ -65,33 +67,34 @@ def test_model(
     """
     start = time.monotonic()
     prepare_launch(config)
-    checkpoint = checkpoint or config.get("load_from")
-    config.load_from, config.resume = None, False  # loaded here, and checked
-    weights = load_checkpoint(checkpoint) if checkpoint is not None else None
-    dataset = _build_dataset(config)
-    classes = dataset.metainfo["classes"]
-    _choose_vocabulary(config, dataset.metainfo)
+    with together():
+        checkpoint = checkpoint or config.get("load_from")
+        config.load_from, config.resume = None, False  # loaded here, and checked
+        weights = load_checkpoint(checkpoint) if checkpoint is not None else None
+        dataset = _build_dataset(config)
+        classes = dataset.metainfo["classes"]
+        _choose_vocabulary(config, dataset.metainfo)
 
-    runner = FrozenRunner.from_cfg(config)
-    model = getattr(runner.model, "module", runner.model)
-    if weights is not None:
-        _load_weights(model, weights, str(checkpoint))
-    check_classes(model, classes, type(dataset).__name__)
-    _tell_things(model, dataset.metainfo)
+    with together():
+        runner = FrozenRunner.from_cfg(config)
+        model = getattr(runner.model, "module", runner.model)
+        if weights is not None:
+            _load_weights(model, weights, str(checkpoint))
+        check_classes(model, classes, type(dataset).__name__)
+        _tell_things(model, dataset.metainfo)
 
-    evaluator = runner.build_evaluator(config.test_evaluator)
-    evaluator.dataset_meta = dataset.metainfo
-    root = dataset.metainfo.get("image_root") or ""
-    keys = [image_key(dataset.get_data_info(i)["img_path"], root) for i in range(len(dataset))]
-    entry = checkpoint_entry(checkpoint)
-    store = _open_store(config, model, entry, evaluator, resume)
-    finished = set()
-    if store is not None and resume:
-        finished = _finished(store, evaluator, keys, (out_dir, show_dir), panoptic_dir)
-    if store is not None:
-        if is_main_process():
+        evaluator = _build_evaluator(config.test_evaluator)
+        evaluator.dataset_meta = dataset.metainfo
+        root = dataset.metainfo.get("image_root") or ""
+        keys = [image_key(dataset.get_data_info(i)["img_path"], root) for i in range(len(dataset))]
+        entry = checkpoint_entry(checkpoint)
+        store = _open_store(config, model, entry, evaluator, resume)
+        finished = set()
+        if store is not None and resume:
+            finished = _finished(store, evaluator, keys, (out_dir, show_dir), panoptic_dir)
+    with together():
+        if store is not None and is_main_process():
             store.start(resume)
-        barrier()
     remaining = [i for i, key in enumerate(keys) if key not in finished]
     if finished:
         runner.logger.info(f"{len(finished)} of {len(keys)} images were finished before.")
@@ -116,7 +119,7 @@ def test_model(
             dataset.get_subset_(remaining)
         runner._test_dataloader = {**config.test_dataloader, "dataset": dataset}
         runner._test_evaluator = evaluator
-        scores = runner.test()
+        scores = _run(runner, evaluator)
     else:
         scores = evaluator.evaluate(0)
         saving.after_test_epoch()
@@ -176,6 +179,37 @@ def check_classes(model: nn.Module, classes: Sequence[str], dataset: str) -> Non
                 f"The {what} of {type(model).__name__} has {name!r} as class {named.index(name)} "
                 f"but {dataset} has it as class {place}; list the classes in the dataset's order."
             )
+
+
+class _Evaluator(Evaluator):
+    """Scores once all processes have been through their images, or raises in all of them."""
+
+    reached = False
+
+    def evaluate(self, size: int) -> dict:
+        """Wait for all processes, then score."""
+        self.reached = True
+        with together():
+            pass
+        return super().evaluate(size)
+
+
+def _build_evaluator(metrics: Any) -> Evaluator:
+    """The evaluator of a configuration; one that it names itself is taken as it is."""
+    if isinstance(metrics, dict) and "metrics" in metrics:
+        return EVALUATOR.build({"type": "Evaluator", **metrics})
+    return _Evaluator(metrics)
+
+
+def _run(runner: FrozenRunner, evaluator: Evaluator) -> dict[str, float]:
+    """Test; an error on an image of one process reaches those that wait for its records."""
+    try:
+        return runner.test()
+    except Exception:
+        if getattr(evaluator, "reached", True):
+            raise
+        with together():
+            raise
 
 
 def _build_dataset(config: Config):

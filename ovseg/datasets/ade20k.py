@@ -33,6 +33,7 @@ class ADE20K150(SegmentationDataset):
     Raw 0 is void, raw k is class k - 1.
     """
 
+    IMAGES = 2000
     METAINFO: ClassVar[dict] = dict(**ADE20KDataset.METAINFO, vocabulary="ade20k-150")
     LAYOUTS = (Layout("images/validation", "annotations/validation", reduce_zero_label=True),)
     HOW_TO_GET = (
@@ -132,6 +133,7 @@ class ADE20K847(SegmentationDataset):
     that scores count. `tools/dataset_converters/ade20k_847.py` makes all three.
     """
 
+    IMAGES = 2000
     METAINFO: ClassVar[dict] = dict(
         classes=benchmark_classes("ade20k-847"),
         palette=benchmark_palette(847),

@@ -27,8 +27,8 @@ class SegmentationDataset(BaseSegDataset):
 
     Subclasses set ``METAINFO`` (``classes``, ``palette``, optionally ``vocabulary`` and
     ``groups``), ``LAYOUTS`` (the arrangements they know, of which the first that is below
-    ``data_root`` is taken) and ``HOW_TO_GET`` (what to download, and which converter to run), and
-    may override `find_samples` and `make_label_reader`.
+    ``data_root`` is taken), ``HOW_TO_GET`` (what to download, and which converter to run) and
+    ``IMAGES``, and may override `find_samples` and `make_label_reader`.
 
     Args:
         data_root: Folder that holds the dataset.
@@ -45,6 +45,8 @@ class SegmentationDataset(BaseSegDataset):
 
     LAYOUTS: ClassVar[tuple[Layout, ...]] = ()
     HOW_TO_GET: ClassVar[str] = ""
+    #: How many images the split has that scores are published on; None where there is no such.
+    IMAGES: ClassVar[int | None] = None
     #: Reads panoptic ground truth (see `ovseg.datasets.panoptic`) where the dataset has it.
     panoptic_reader: Any = None
 

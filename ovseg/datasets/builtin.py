@@ -12,6 +12,7 @@ from ovseg.datasets.coco import COCOObject81, COCOPanoptic133, COCOStuff171
 from ovseg.datasets.draws import EndlessSampler, SeededSamples
 from ovseg.datasets.folder import FolderDataset
 from ovseg.datasets.folder_panoptic import FolderPanopticDataset
+from ovseg.datasets.mapillary import MapillaryPanoptic65, MapillaryVistas65
 from ovseg.datasets.panoptic_transforms import LoadPanoptic, PackPanoptic
 from ovseg.datasets.pascal import (
     VOC20,
@@ -43,6 +44,8 @@ __all__ = [
     "LoadImage",
     "LoadMask",
     "LoadPanoptic",
+    "MapillaryPanoptic65",
+    "MapillaryVistas65",
     "PackPanoptic",
     "PackSegments",
     "PascalContext59",

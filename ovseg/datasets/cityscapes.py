@@ -31,6 +31,7 @@ class Cityscapes19(SegmentationDataset):
     that the download brings, turned into train ids on the fly.
     """
 
+    IMAGES = 500
     METAINFO: ClassVar[dict] = dict(**CityscapesDataset.METAINFO, vocabulary="cityscapes-19")
     LAYOUTS = (
         Layout(

@@ -41,6 +41,7 @@ class COCOPanoptic133(SegmentationDataset):
         **kwargs: As for `SegmentationDataset`.
     """
 
+    IMAGES = 5000
     METAINFO: ClassVar[dict] = dict(vocabulary="coco-panoptic-133")
     HOW_TO_GET = (
         "val2017.zip and panoptic_annotations_trainval2017.zip are at https://cocodataset.org; "
@@ -135,6 +136,7 @@ class COCOStuff171(SegmentationDataset):
         **kwargs: As for `SegmentationDataset`.
     """
 
+    IMAGES = 5000
     METAINFO: ClassVar[dict] = dict(
         **COCOStuffDataset.METAINFO,
         vocabulary="coco-stuff-171",
@@ -172,6 +174,7 @@ class COCOObject81(SegmentationDataset):
     Photographs are in ``val2017`` or ``images/val2017``.
     """
 
+    IMAGES = 5000
     METAINFO: ClassVar[dict] = dict(
         classes=("background", *COCOStuffDataset.METAINFO["classes"][:80]),
         palette=benchmark_palette(81, first=0),

@@ -40,6 +40,7 @@ class VOC21(SegmentationDataset):
     objects), and of these the 1449 of ``ImageSets/Segmentation/val.txt``.
     """
 
+    IMAGES = 1449
     METAINFO: ClassVar[dict] = dict(**PascalVOCDataset.METAINFO, vocabulary="voc-21")
     LAYOUTS = _voc_layout(reduce_zero_label=False)
     HOW_TO_GET = _VOC_SOURCE
@@ -49,6 +50,7 @@ class VOC21(SegmentationDataset):
 class VOC20(SegmentationDataset):
     """PASCAL VOC 2012 without the background: its pixels are void, class k is raw k + 1."""
 
+    IMAGES = 1449
     METAINFO: ClassVar[dict] = dict(
         **_without_background(PascalVOCDataset.METAINFO), vocabulary="voc-20"
     )
@@ -80,6 +82,7 @@ class PascalContext60(SegmentationDataset):
     `tools/dataset_converters/pascal_context_60.py` makes masks and list.
     """
 
+    IMAGES = 5105
     METAINFO: ClassVar[dict] = dict(**PascalContextDataset.METAINFO, vocabulary="pascal-context-60")
     LAYOUTS = (Layout(_IMAGES, "SegmentationClassContext", _LIST),)
     HOW_TO_GET = _CONTEXT_SOURCE
@@ -93,6 +96,7 @@ class PascalContext59(SegmentationDataset):
     is done already: ``annotations_detectron2/pc59_val/*.png``.
     """
 
+    IMAGES = 5105
     METAINFO: ClassVar[dict] = dict(
         **_without_background(PascalContextDataset.METAINFO), vocabulary="pascal-context-59"
     )
@@ -114,6 +118,7 @@ class PascalContext459(SegmentationDataset):
     first.
     """
 
+    IMAGES = 5105
     METAINFO: ClassVar[dict] = dict(
         classes=benchmark_classes("pascal-context-459"),
         palette=benchmark_palette(459),

@@ -1,8 +1,9 @@
 """Scores of predictions against ground truth, and what a run of them leaves on disk."""
 
+from ovseg.evaluation.boundary import BoundaryScores
 from ovseg.evaluation.iou import SegmentationScores
 from ovseg.evaluation.mask_ap import MaskAP
 from ovseg.evaluation.panoptic import PanopticQuality
 from ovseg.evaluation.predictions import SavePredictions
 
-__all__ = ["MaskAP", "PanopticQuality", "SavePredictions", "SegmentationScores"]
+__all__ = ["BoundaryScores", "MaskAP", "PanopticQuality", "SavePredictions", "SegmentationScores"]

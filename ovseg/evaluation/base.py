@@ -9,6 +9,7 @@ from mmengine.dist import all_gather_object, broadcast_object_list, is_main_proc
 from mmengine.evaluator import BaseMetric
 
 from ovseg.evaluation.records import RecordStore, image_key
+from ovseg.utils.together import together
 
 __all__ = ["ImageMetric"]
 
@@ -67,12 +68,13 @@ class ImageMetric(BaseMetric):
         """
         gathered = [pair for part in all_gather_object(self.results) for pair in part]
         scores: list = [None]
-        if is_main_process():
-            if self._store is not None:
-                gathered += self._store.finished_records(self.name).items()
-            prefix = f"{self.prefix}/" if self.prefix else ""
-            computed = self.compute_metrics(gathered)
-            scores = [{f"{prefix}{name}": value for name, value in computed.items()}]
+        with together():
+            if is_main_process():
+                if self._store is not None:
+                    gathered += self._store.finished_records(self.name).items()
+                prefix = f"{self.prefix}/" if self.prefix else ""
+                computed = self.compute_metrics(gathered)
+                scores = [{f"{prefix}{name}": value for name, value in computed.items()}]
         broadcast_object_list(scores)
         self.results.clear()
         return scores[0]

@@ -87,6 +87,9 @@ class SegmentationScores(ImageMetric):
         ConfigError: ``absent`` is no known rule.
     """
 
+    kind = ""  # in front of the names of the results
+    overall = ("mIoU", "mAcc", "aAcc", "fwIoU")
+
     def __init__(
         self,
         absent: str = "union",
@@ -124,7 +127,7 @@ class SegmentationScores(ImageMetric):
                 f"The prediction for {key} is {prediction.shape} pixels (height, width) but its "
                 f"mask is {target.shape}; predictions must come at the size of the image file."
             )
-        areas, unknown = class_areas(prediction, target, self.num_classes, void)
+        areas, unknown = self.count(prediction, target)
         if unknown:
             raise DatasetError(
                 f"The mask of {key} has {unknown} pixels that are neither one of the "
@@ -138,6 +141,10 @@ class SegmentationScores(ImageMetric):
                 strict=True,
             )
         )
+
+    def count(self, prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, int]:
+        """What `class_areas` gives of an image; what else is counted overrides it."""
+        return class_areas(prediction, target, self.num_classes, self.void)
 
     @property
     def void(self) -> int:
@@ -166,9 +173,9 @@ class SegmentationScores(ImageMetric):
                 self.dataset_meta["classes"], scores["IoU"], scores["Acc"], *areas[1:], strict=True
             )
         ]
-        overall = {name: scores[name] for name in ("mIoU", "mAcc", "aAcc", "fwIoU")}
+        overall = {f"{self.kind}{name}": scores[name] for name in self.overall}
         for group, members in (self.dataset_meta.get("groups") or {}).items():
-            overall[f"mIoU_{group}"] = _mean(scores["IoU"][members])
+            overall[f"{self.kind}mIoU_{group}"] = _mean(scores["IoU"][members])
         if self.table:
             print_log(f"\n{self._table(overall)}", logger="current")
         if not records:

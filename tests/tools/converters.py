@@ -10,6 +10,7 @@ sys.path.insert(0, str(CONVERTERS))
 
 import ade20k_847  # noqa: E402
 import ade20k_panoptic  # noqa: E402
+import check_dataset  # noqa: E402
 import coco_object  # noqa: E402
 import conversion  # noqa: E402
 import pascal_context_60  # noqa: E402
@@ -19,6 +20,7 @@ __all__ = [
     "CONVERTERS",
     "ade20k_847",
     "ade20k_panoptic",
+    "check_dataset",
     "coco_object",
     "conversion",
     "pascal_context_60",

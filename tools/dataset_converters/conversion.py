@@ -73,7 +73,7 @@ def convert_all(
     left = [job for job in jobs if not all(target.exists() for target in job.targets)]
     if left:
         write_files({record: (json.dumps(settings, indent=2) + "\n").encode()})
-    with _runner(workers if len(left) > 1 else 0) as run, tqdm(total=len(left)) as bar:
+    with runner(workers if len(left) > 1 else 0) as run, tqdm(total=len(left)) as bar:
         for _ in run(partial(_do, make), left):
             bar.update()
     return len(left)
@@ -103,7 +103,7 @@ def _check_origin(record: Path, settings: dict, done: int) -> None:
 
 
 @contextmanager
-def _runner(workers: int) -> Iterator[Callable]:
+def runner(workers: int) -> Iterator[Callable]:
     """`map`, in this process or in others that leave Ctrl-C to this one."""
     if not workers:
         yield map
@@ -153,11 +153,15 @@ def read_json(path: Path, keys: Sequence[str]) -> dict:
 # ------------------------------------------------------------ command line
 
 
-def parser_of(description: str) -> argparse.ArgumentParser:
+def parser_of(
+    description: str, overwrite: bool = True, name: bool = False
+) -> argparse.ArgumentParser:
     """Parser with what every converter takes; the description says where the data comes from."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    if name:
+        parser.add_argument("name", metavar="NAME", help="of the dataset")
     parser.add_argument("root", type=Path, help="folder of the dataset")
     parser.add_argument(
         "--workers",
@@ -165,11 +169,12 @@ def parser_of(description: str) -> argparse.ArgumentParser:
         default=min(8, os.cpu_count() or 1),
         help="processes to use; 0 works in this one (default: %(default)s)",
     )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="make all files again; without it, those that are there are kept",
-    )
+    if overwrite:
+        parser.add_argument(
+            "--overwrite",
+            action="store_true",
+            help="make all files again; without it, those that are there are kept",
+        )
     return parser
 
 
@@ -179,17 +184,16 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def run_tool(run: Callable[[], None]) -> int:
+def run_tool(run: Callable[[], int | None]) -> int:
     """Run a tool: mistakes a user can mend end in one line and exit code 2."""
     try:
-        run()
+        return run() or 0
     except OvsegError as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Interrupted; the same command goes on from here.", file=sys.stderr)
         return 130
-    return 0
 
 
 def need_folder(path: Path, what: str) -> Path:
