@@ -12,6 +12,7 @@ from ovseg.datasets.coco import COCOObject81, COCOPanoptic133, COCOStuff171
 from ovseg.datasets.draws import EndlessSampler, SeededSamples
 from ovseg.datasets.folder import FolderDataset
 from ovseg.datasets.folder_panoptic import FolderPanopticDataset
+from ovseg.datasets.images import ImagesDataset
 from ovseg.datasets.panoptic_transforms import LoadPanoptic, PackPanoptic
 from ovseg.datasets.pascal import (
     VOC20,
@@ -20,6 +21,7 @@ from ovseg.datasets.pascal import (
     PascalContext60,
     PascalContext459,
 )
+from ovseg.datasets.regions import GivenBoxes, GridBoxes, PackRegions
 from ovseg.datasets.scenes.dataset import RenderScene, ScenesDataset, UnseenScenesDataset
 from ovseg.datasets.segments import PackSegments
 from ovseg.datasets.transforms import LoadImage, LoadMask
@@ -39,11 +41,15 @@ __all__ = [
     "EndlessSampler",
     "FolderDataset",
     "FolderPanopticDataset",
+    "GivenBoxes",
+    "GridBoxes",
+    "ImagesDataset",
     "LargeScaleJitter",
     "LoadImage",
     "LoadMask",
     "LoadPanoptic",
     "PackPanoptic",
+    "PackRegions",
     "PackSegments",
     "PascalContext59",
     "PascalContext60",

@@ -14,7 +14,7 @@ from ovseg.encoders.clip_loading import build_image_tower, resolve
 from ovseg.encoders.clip_trunks import trunk_of
 from ovseg.encoders.last_block import BlockPieces
 from ovseg.encoders.position import POSITION_MODES
-from ovseg.encoders.weights import fingerprint
+from ovseg.encoders.weights import WeightSource, fingerprint
 from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
 
@@ -111,6 +111,11 @@ class CLIPViT(Encoder):
     def fingerprint(self) -> str:
         """Architecture and weights, ``ViT-B-16/openai/sha256:...``."""
         return fingerprint(self._name, self._source)
+
+    @property
+    def source(self) -> WeightSource | None:
+        """Where the weights came from; None for random ones."""
+        return self._source
 
     @property
     def last_block(self) -> BlockPieces:

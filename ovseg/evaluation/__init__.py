@@ -4,5 +4,6 @@ from ovseg.evaluation.iou import SegmentationScores
 from ovseg.evaluation.mask_ap import MaskAP
 from ovseg.evaluation.panoptic import PanopticQuality
 from ovseg.evaluation.predictions import SavePredictions
+from ovseg.evaluation.region_accuracy import RegionAccuracy
 
-__all__ = ["MaskAP", "PanopticQuality", "SavePredictions", "SegmentationScores"]
+__all__ = ["MaskAP", "PanopticQuality", "RegionAccuracy", "SavePredictions", "SegmentationScores"]
