@@ -61,12 +61,11 @@ class ImagesDataset(BaseDataset):
             )
         self.boxes_file = Path(data_root, ann_file) if ann_file else None
         super().__init__(
-            metainfo={"image_root": str(self.folder)},
             # Built here, so that a dataset can be made outside a runner as well.
             pipeline=[TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline],
             test_mode=test_mode,
-            lazy_init=False,
         )
+        self._metainfo["image_root"] = str(self.folder)  # given above, it would be read as a file
 
     def load_data_list(self) -> list[dict]:
         """One small dict for each image, in the order of their names."""

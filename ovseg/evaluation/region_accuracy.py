@@ -86,9 +86,9 @@ class RegionAccuracy(ImageMetric):
         }
         for way in self.WAYS:
             if way in regions:
-                scores = np.asarray(regions[way], np.float64).reshape(len(numbers), -1)
-                own = scores[np.arange(len(numbers)), record["labels"]] if numbers else scores
-                record[way] = (scores > own.reshape(-1, 1)).sum(1).tolist()
+                scores = np.asarray(regions[way], np.float64)
+                own = np.take_along_axis(scores, np.array(record["labels"], int)[:, None], 1)
+                record[way] = (scores > own).sum(1).tolist()
         return record
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
