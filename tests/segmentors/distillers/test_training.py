@@ -180,7 +180,7 @@ def test_two_processes_equal_one(trained, tmp_path):
     assert losses(tmp_path) == pytest.approx(losses(work), rel=1e-4)
     one, two = (load_checkpoint(path / "iter_4.pth")["state_dict"] for path in (work, tmp_path))
     for name, tensor in one.items():
-        # Attention does not depend on a bias of keys: its gradient is rounding, which Adam enlarges.
+        # Attention does not depend on the bias of keys: its gradient is noise, which Adam enlarges.
         if not name.endswith("in_proj_bias"):
             torch.testing.assert_close(two[name], tensor, atol=1e-4, rtol=1e-3)
 
