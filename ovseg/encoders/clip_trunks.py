@@ -7,7 +7,7 @@ names the parts of one tower. It holds no weights, copies none and changes nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from open_clip.timm_model import TimmModel
@@ -16,11 +16,12 @@ from timm.layers import AttentionPoolLatent
 from torch import nn
 
 from ovseg.encoders.last_block import LastBlock
-from ovseg.encoders.position import resize_position_embedding
 from ovseg.encoders.timm_blocks import TimmBlock, embed_patches, is_walkable, rotation_of
 from ovseg.errors import ConfigError
 
 __all__ = ["OpenClipTrunk", "TimmTrunk", "trunk_of"]
+
+Stretch = Callable[[torch.Tensor, int, tuple[int, int]], torch.Tensor]
 
 
 class OpenClipTrunk:
@@ -47,22 +48,21 @@ class OpenClipTrunk:
         self.width: int = visual.conv1.out_channels
 
     def embed(
-        self, images: torch.Tensor, position: str
+        self, images: torch.Tensor, stretch: Stretch
     ) -> tuple[torch.Tensor, tuple[int, int], None]:
         """Tokens that enter the first block (B, P + N, D), their grid, and no rotation.
 
         Args:
             images: (B, 3, H, W) in the dtype of the weights, sides multiples of the patch size.
-            position: How the position embedding is stretched.
+            stretch: Maps position embeddings (..., P + n, D), the number P of those in front that
+                belong to no patch, and a grid (h, w) to those of this grid.
         """
         visual = self._visual
         patches = visual.conv1(images)
         grid = tuple(patches.shape[-2:])
         start = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
         x = torch.cat([start, patches.flatten(2).transpose(1, 2)], dim=1)
-        place = resize_position_embedding(
-            visual.positional_embedding, grid, position, self.num_prefix, self.native_grid
-        )
+        place = stretch(visual.positional_embedding, self.num_prefix, grid)
         return visual.ln_pre(visual.patch_dropout(x + place.to(x.dtype))), grid, None
 
     def run(self, blocks: Sequence[nn.Module], x: torch.Tensor, rope: None = None) -> torch.Tensor:
@@ -129,12 +129,12 @@ class TimmTrunk:
         self.num_prefix: int = int(vit.num_prefix_tokens)
 
     def embed(
-        self, images: torch.Tensor, position: str
+        self, images: torch.Tensor, stretch: Stretch
     ) -> tuple[torch.Tensor, tuple[int, int], torch.Tensor | None]:
         """Tokens that enter the first block, their grid, and the rotation of its patches."""
 
         def resize(table: torch.Tensor, old: tuple, new: tuple) -> torch.Tensor:
-            return resize_position_embedding(table, new, position, 0, old)
+            return stretch(table, 0, new)
 
         x, rope, grid = embed_patches(self._vit, images, resize)
         return x, grid, rope

@@ -13,7 +13,7 @@ from ovseg.encoders.base import Encoder
 from ovseg.encoders.clip_loading import build_image_tower, resolve
 from ovseg.encoders.clip_trunks import trunk_of
 from ovseg.encoders.last_block import BlockPieces
-from ovseg.encoders.position import POSITION_MODES
+from ovseg.encoders.position import POSITION_MODES, resize_position_embedding
 from ovseg.encoders.weights import WeightSource, fingerprint
 from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
@@ -160,7 +160,7 @@ class CLIPViT(Encoder):
         self.check_divisible(images, self.patch_size)
         trunk, blocks = self._trunk, self.blocks
         with self.no_grad_if_frozen():
-            x, grid, rope = trunk.embed(images, self.position)
+            x, grid, rope = trunk.embed(images, self._stretch)
             kept: dict[int, torch.Tensor] = {}
             stop = len(blocks) - before
             numbers = {block: self._block_number(block, stop) for block in keep}
@@ -175,6 +175,9 @@ class CLIPViT(Encoder):
                 start = number + 1
             x = trunk.run(blocks[start:stop], x, rope)
         return TokenState(self.out(x), grid, self.num_prefix_tokens, kept)
+
+    def _stretch(self, table: torch.Tensor, num_prefix: int, grid: tuple[int, int]) -> torch.Tensor:
+        return resize_position_embedding(table, grid, self.position, num_prefix, self.native_grid)
 
     def _block_number(self, block: int, stop: int) -> int:
         count = len(self.blocks)
