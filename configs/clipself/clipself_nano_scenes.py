@@ -8,6 +8,6 @@ model = dict(
     type='CLIPSelf',
     student=dict(type='CLIPViT', model='nano-vit-8', pretrained='ovseg', weights=None),
     unlocked_blocks=6,  # all
-    sizes=(96, 128, 192),  # of the student's input
+    sizes=(128, 192),  # of the student's input
 )
 default_hooks = dict(checkpoint=dict(interval=500))

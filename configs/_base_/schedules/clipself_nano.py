@@ -2,7 +2,7 @@
 optim_wrapper = dict(
     type='GuardedOptimWrapper',
     precision='fp32',
-    optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.1, betas=(0.9, 0.98), eps=1e-6),
+    optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.1, betas=(0.9, 0.98), eps=1e-6),
     constructor='DecayOfMatrices',
 )
 param_scheduler = [
