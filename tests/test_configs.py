@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from copy import deepcopy
 
 import pytest
@@ -18,8 +19,11 @@ CONFIGS = sorted(p for p in config_root().glob("*/*.py") if p.parent.name != "_b
 
 @pytest.fixture(scope="module", params=CONFIGS, ids=lambda path: path.stem)
 def config(request):
-    """One config, read once for all tests: they must not change it."""
-    return Config.fromfile(request.param)
+    """One config of a segmentor, read once for all tests: they must not change it."""
+    config = Config.fromfile(request.param)
+    if "protocol" not in inspect.signature(MODELS.get(config.model.type)).parameters:
+        pytest.skip("no segmentor: trains or scores a tower, see test_configs_towers.py")
+    return config
 
 
 def test_there_are_configs():

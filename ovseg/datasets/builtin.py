@@ -12,6 +12,7 @@ from ovseg.datasets.coco import COCOObject81, COCOPanoptic133, COCOStuff171
 from ovseg.datasets.draws import EndlessSampler, SeededSamples
 from ovseg.datasets.folder import FolderDataset
 from ovseg.datasets.folder_panoptic import FolderPanopticDataset
+from ovseg.datasets.images import ImagesDataset
 from ovseg.datasets.mapillary import MapillaryPanoptic65, MapillaryVistas65
 from ovseg.datasets.panoptic_transforms import LoadPanoptic, PackPanoptic
 from ovseg.datasets.pascal import (
@@ -21,6 +22,7 @@ from ovseg.datasets.pascal import (
     PascalContext60,
     PascalContext459,
 )
+from ovseg.datasets.regions import GivenBoxes, GridBoxes, PackRegions
 from ovseg.datasets.scenes.dataset import RenderScene, ScenesDataset, UnseenScenesDataset
 from ovseg.datasets.segments import PackSegments
 from ovseg.datasets.transforms import LoadImage, LoadMask
@@ -40,6 +42,9 @@ __all__ = [
     "EndlessSampler",
     "FolderDataset",
     "FolderPanopticDataset",
+    "GivenBoxes",
+    "GridBoxes",
+    "ImagesDataset",
     "LargeScaleJitter",
     "LoadImage",
     "LoadMask",
@@ -47,6 +52,7 @@ __all__ = [
     "MapillaryPanoptic65",
     "MapillaryVistas65",
     "PackPanoptic",
+    "PackRegions",
     "PackSegments",
     "PascalContext59",
     "PascalContext60",

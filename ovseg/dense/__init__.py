@@ -22,6 +22,7 @@ from ovseg.dense.patch_naming import PatchNaming
 from ovseg.dense.picture import Picture, WindowBatch
 from ovseg.dense.pooling import CorrelationPooling
 from ovseg.dense.proxy_attention import ProxyAttention
+from ovseg.dense.regions import box_features, dense_map, mask_features
 from ovseg.dense.sam_correlation import SAMCorrelation
 from ovseg.dense.self_correlation import (
     ClearCLIPAttention,
@@ -70,7 +71,10 @@ __all__ = [
     "Window",
     "WindowBatch",
     "WindowLogits",
+    "box_features",
     "decode",
+    "dense_map",
+    "mask_features",
     "splice",
     "spliceable_size",
 ]

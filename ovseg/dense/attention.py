@@ -69,7 +69,7 @@ class AttentionRule(nn.Module):
         """Dense features of the patches.
 
         Args:
-            block: the last block, taken apart (`ovseg.encoders.LastBlock`).
+            block: the last block, taken apart (`ovseg.encoders.BlockPieces`).
             state: input of the last block (`ovseg.encoders.TokenState`): ``tokens`` (B, P + N, D),
                 their ``grid`` (h, w) and ``num_prefix`` P, the tokens that are not patches and are
                 left out of the result.

@@ -121,8 +121,16 @@ def _fill(
     state = select(load_state_dict(path, keep=_is_not_beside))
     with torch.device("meta"):
         tower = build()
+    if _computes_buffers(tower):
+        tower = build()
     apply_state_dict(tower, state, name=name, origin=path)
     return tower
+
+
+def _computes_buffers(tower: nn.Module) -> bool:
+    """Whether a tower has buffers that no checkpoint holds, as rotary positions (EVA02)."""
+    saved = tower.state_dict()
+    return any(name not in saved for name, _ in tower.named_buffers())
 
 
 def _is_not_beside(name: str) -> bool:

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from open_clip.transformer import VisionTransformer
+from torch import nn
 
 from ovseg.encoders.base import Encoder
 from ovseg.encoders.clip_loading import build_image_tower, resolve
-from ovseg.encoders.last_block import LastBlock
+from ovseg.encoders.clip_trunks import trunk_of
+from ovseg.encoders.last_block import BlockPieces
 from ovseg.encoders.position import POSITION_MODES, resize_position_embedding
-from ovseg.encoders.weights import fingerprint
+from ovseg.encoders.weights import WeightSource, fingerprint
 from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
 
@@ -40,11 +41,12 @@ class TokenState:
 
 @MODELS.register_module()
 class CLIPViT(Encoder):
-    """Image tower of a CLIP whose trunk is open_clip's ``VisionTransformer``.
+    """Image tower of a CLIP that is a vision transformer: open_clip's own, EVA, EVA02, SigLIP.
 
     Args:
-        model: Name of an architecture (``ViT-B-16``, ``ViT-L-14``, ``ViT-H-14``, a packaged one),
-            or a description, see :func:`ovseg.encoders.clip_architectures.get_architecture`.
+        model: Name of an architecture (``ViT-B-16``, ``ViT-L-14``, ``ViT-H-14``, ``EVA02-B-16``,
+            ``EVA02-L-14-336``, a packaged one), or a description, see
+            :func:`ovseg.encoders.clip_architectures.get_architecture`.
         pretrained: Tag of known weights (``openai``, ``laion2b_s34b_b88k``, ... , ``ovseg`` for
             packaged ones), downloaded on first use; None for random weights, with a warning. The
             tag also decides activation (QuickGELU or GELU) and normalisation, also when
@@ -54,7 +56,7 @@ class CLIPViT(Encoder):
         precision: ``fp32``, ``bf16`` or ``fp16``.
         position: How the position embedding is stretched to other sizes, see
             :mod:`ovseg.encoders.position`. open_clip: ``bicubic_antialias``; SCLIP, ProxyCLIP,
-            NACLIP and Trident: ``bicubic_offset``.
+            NACLIP and Trident: ``bicubic_offset``; CLIPSelf: ``bicubic``.
         quick_gelu: Decide the activation here, for files of an unknown kind.
         frozen: False leaves the parameters trainable.
 
@@ -63,17 +65,15 @@ class CLIPViT(Encoder):
         width: D, length of a token.
         num_heads: Heads of each block.
         embed_dim: E, length of an embedding shared with text.
-        num_prefix_tokens: 1, the class token.
+        num_prefix_tokens: 1, the class token; 0 for SigLIP.
         visual: The tower of open_clip.
 
     Raises:
-        ConfigError: Unknown architecture, or one that is no ``VisionTransformer`` of open_clip
-            (SigLIP, EVA and ConvNeXt trunks of timm, ResNets) or pools by attention (CoCa).
+        ConfigError: Unknown architecture, or one that is no plain vision transformer (ConvNeXts,
+            ResNets, ViTamin, EVA02-E with its norms behind) or has no dense projection (CoCa).
         WeightsError: Weights unknown, missing, unsafe or of another model.
         ValueError: Unknown ``precision`` or ``position``.
     """
-
-    num_prefix_tokens = 1
 
     def __init__(
         self,
@@ -94,13 +94,15 @@ class CLIPViT(Encoder):
         _check_trunk(architecture.name, architecture.vision)
         if source is None:
             self.warn_random(architecture.name)
-        self.visual: VisionTransformer = build_image_tower(architecture, source)
+        self.visual: nn.Module = build_image_tower(architecture, source)
+        self._trunk = trunk_of(self.visual, architecture.name)
         self.position = position
         self.mean, self.std = architecture.mean, architecture.std
         self.embed_dim = architecture.embed_dim
-        self.patch_size: int = self.visual.patch_size[0]
-        self.native_grid: tuple[int, int] = tuple(self.visual.grid_size)
-        self.width: int = self.visual.conv1.out_channels
+        self.patch_size = self._trunk.patch_size
+        self.native_grid = self._trunk.native_grid
+        self.width = self._trunk.width
+        self.num_prefix_tokens = self._trunk.num_prefix
         self.num_heads = self.last_block.num_heads
         self._source, self._name = source, architecture.name
         self.finish()
@@ -111,20 +113,34 @@ class CLIPViT(Encoder):
         return fingerprint(self._name, self._source)
 
     @property
-    def last_block(self) -> LastBlock:
+    def source(self) -> WeightSource | None:
+        """Where the weights came from; None for random ones."""
+        return self._source
+
+    @property
+    def last_block(self) -> BlockPieces:
         """Pieces of the last block; input is the tokens of :meth:`tokens`."""
         return self.block(1)
 
-    def block(self, from_end: int) -> LastBlock:
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        """The blocks themselves, in order."""
+        return self._trunk.blocks
+
+    def block(self, from_end: int = 1, grid: tuple[int, int] | None = None) -> BlockPieces:
         """Pieces of the last block (1), the one before it (2), and so on.
+
+        Args:
+            from_end: Which block.
+            grid: (h, w) of the tokens that will be given to it, which rotary positions (EVA02)
+                depend on; by default that of the size the model was trained at.
 
         Raises:
             ValueError: There is no such block.
         """
-        blocks = self.visual.transformer.resblocks
-        if not 1 <= from_end <= len(blocks):
-            raise ValueError(f"block {from_end} from the end of {len(blocks)} does not exist.")
-        return LastBlock(blocks[-from_end])
+        if not 1 <= from_end <= len(self.blocks):
+            raise ValueError(f"block {from_end} from the end of {len(self.blocks)} does not exist.")
+        return self._trunk.pieces(self.blocks[-from_end], grid)
 
     def tokens(self, images: torch.Tensor, before: int = 1, keep: Sequence[int] = ()) -> TokenState:
         """Run everything up to the input of the last block.
@@ -142,38 +158,29 @@ class CLIPViT(Encoder):
         self.block(before)
         images = self.door(images)
         self.check_divisible(images, self.patch_size)
-        visual = self.visual
+        trunk, blocks = self._trunk, self.blocks
         with self.no_grad_if_frozen():
-            patches = visual.conv1(images)
-            grid = tuple(patches.shape[-2:])
-            start = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
-            x = torch.cat([start, patches.flatten(2).transpose(1, 2)], dim=1)
-            place = resize_position_embedding(
-                visual.positional_embedding,
-                grid,
-                self.position,
-                self.num_prefix_tokens,
-                self.native_grid,
-            )
-            x = visual.ln_pre(visual.patch_dropout(x + place.to(x.dtype)))
+            x, grid, rope = trunk.embed(images, self._stretch)
             kept: dict[int, torch.Tensor] = {}
-            blocks = visual.transformer.resblocks
             stop = len(blocks) - before
             numbers = {block: self._block_number(block, stop) for block in keep}
             start = 0
             for number in sorted(set(numbers.values())):
-                x = self._run(blocks[start:number], x)
-                pieces = LastBlock(blocks[number])
+                x = trunk.run(blocks[start:number], x, rope)
+                pieces = trunk.pieces(blocks[number], grid)
                 between = pieces.plain_attention(x)
                 normed = pieces.norm2(between)
                 kept.update((block, normed) for block, at in numbers.items() if at == number)
                 x = pieces.residual_mlp(between).to(x.dtype)
                 start = number + 1
-            x = self._run(blocks[start:stop], x)
+            x = trunk.run(blocks[start:stop], x, rope)
         return TokenState(self.out(x), grid, self.num_prefix_tokens, kept)
 
+    def _stretch(self, table: torch.Tensor, num_prefix: int, grid: tuple[int, int]) -> torch.Tensor:
+        return resize_position_embedding(table, grid, self.position, num_prefix, self.native_grid)
+
     def _block_number(self, block: int, stop: int) -> int:
-        count = len(self.visual.transformer.resblocks)
+        count = len(self.blocks)
         number = block + count if block < 0 else block
         if not 0 <= number < stop:
             raise ConfigError(
@@ -182,41 +189,26 @@ class CLIPViT(Encoder):
             )
         return number
 
-    def _run(self, blocks: torch.nn.ModuleList, x: torch.Tensor) -> torch.Tensor:
-        # Older open_clip keeps the sequence first.
-        batch_first = getattr(self.visual.transformer, "batch_first", False)
-        x = x if batch_first else x.transpose(0, 1)
-        for block in blocks:
-            x = block(x)
-        return x if batch_first else x.transpose(0, 1)
-
     def project(self, tokens: torch.Tensor) -> torch.Tensor:
         """Take tokens behind the last block into the space shared with text.
 
         Final norm and projection, for each token by itself: (B, L, D) to (B, L, E) float32, not
         normalised. Gradients flow through to the tokens.
         """
-        projected = self.visual.ln_post(tokens.to(self.dtype)) @ self.visual.proj
-        return self.out(projected)
+        return self.out(self._trunk.project(tokens.to(self.dtype)))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Embedding of whole images, as open_clip's ``encode_image``: (B, E), not normalised."""
         state = self.tokens(images)
         with self.no_grad_if_frozen():
-            tokens = self.last_block.plain(state.tokens).to(self.dtype)
-            if self.visual.pool_type == "avg" or self.visual.final_ln_after_pool:
-                pooled, _ = self.visual._pool(tokens)
-                return self.out(pooled @ self.visual.proj)
-            return self.project(tokens[:, 0])
+            tokens = self.block(1, state.grid).plain(state.tokens)
+            return self.out(self._trunk.pooled(tokens.to(self.dtype)))
 
 
 def _check_trunk(name: str, vision: Mapping) -> None:
-    if trunk := vision.get("timm_model_name"):
-        advice = " (use CLIPConv)" if "convnext" in trunk else ""
-        raise ConfigError(
-            f"{name} has the timm trunk {trunk!r}; CLIPViT reads open_clip's VisionTransformer "
-            f"only{advice}."
-        )
+    """Refuse before anything is built what is known to be no vision transformer."""
+    if "convnext" in (vision.get("timm_model_name") or ""):
+        raise ConfigError(f"{name} has a ConvNeXt of timm as its trunk: use CLIPConv.")
     if isinstance(vision.get("layers"), (list, tuple)):
         raise ConfigError(f"{name} is a ResNet, not a vision transformer: use CLIPConv.")
     if vision.get("attentional_pool"):

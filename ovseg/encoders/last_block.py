@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ovseg.errors import ConfigError
 
-__all__ = ["LastBlock"]
+__all__ = ["BlockPieces", "LastBlock"]
 
 
-class LastBlock:
-    """Pieces of one residual attention block of open_clip, on the block's own parameters.
+class BlockPieces(ABC):
+    """Pieces of one residual attention block, on the block's own parameters.
 
     With x the (B, L, D) input of the block, the block itself is::
 
@@ -23,12 +25,73 @@ class LastBlock:
     and a rule replaces what it wants to. Nothing is copied or patched. Every piece takes and gives
     float32 and computes in the dtype of the weights; gradients flow through to the inputs.
 
-    Args:
-        block: ``ResidualAttentionBlock`` or ``CustomResidualAttentionBlock`` of open_clip.
-
     Attributes:
         num_heads: Heads.
         scale: ``d ** -0.5``, the factor on q k^T, with d the width of a head.
+    """
+
+    num_heads: int
+    scale: float
+
+    @abstractmethod
+    def norm1(self, x: torch.Tensor) -> torch.Tensor:
+        """Norm before the attention, (B, L, D) to (B, L, D)."""
+
+    @abstractmethod
+    def qkv(self, normed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries, keys and values, each (B, heads, L, d), of normed tokens (B, L, D).
+
+        As they enter the attention product: queries and keys are rotated where positions are.
+        """
+
+    @abstractmethod
+    def merge(self, o: torch.Tensor) -> torch.Tensor:
+        """Join heads (B, heads, L, d) and project them: (B, L, D)."""
+
+    @abstractmethod
+    def attn_branch(self, o: torch.Tensor) -> torch.Tensor:
+        """What the attention adds to the stream: :meth:`merge` and the layer scale, (B, L, D)."""
+
+    @abstractmethod
+    def norm2(self, x: torch.Tensor) -> torch.Tensor:
+        """Norm before the MLP, (B, L, D) to (B, L, D)."""
+
+    @abstractmethod
+    def mlp(self, x: torch.Tensor) -> torch.Tensor:
+        """What the MLP adds to the stream x: norm, MLP and layer scale, (B, L, D)."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+
+    def residual_attn(self, x: torch.Tensor, o: torch.Tensor) -> torch.Tensor:
+        """Stream after the attention: x plus :meth:`attn_branch` of o, (B, L, D)."""
+        return x + self.attn_branch(o)
+
+    def residual_mlp(self, x: torch.Tensor) -> torch.Tensor:
+        """Stream after the MLP: x plus :meth:`mlp` of x, (B, L, D)."""
+        return x + self.mlp(x)
+
+    def plain_attention(self, x: torch.Tensor) -> torch.Tensor:
+        """Stream after the attention as CLIP runs it, (B, L, D) to (B, L, D)."""
+        q, k, v = (part.to(self.dtype) for part in self.qkv(self.norm1(x)))
+        return self.residual_attn(x, F.scaled_dot_product_attention(q, k, v))
+
+    def plain(self, x: torch.Tensor) -> torch.Tensor:
+        """The block as CLIP runs it, (B, L, D) to (B, L, D)."""
+        return self.residual_mlp(self.plain_attention(x))
+
+    def cast(self, x: torch.Tensor) -> torch.Tensor:
+        """In the dtype of the weights."""
+        return x.to(self.dtype)
+
+
+class LastBlock(BlockPieces):
+    """Pieces of one residual attention block of open_clip.
+
+    Args:
+        block: ``ResidualAttentionBlock`` or ``CustomResidualAttentionBlock`` of open_clip.
 
     Raises:
         ConfigError: The block's attention has no separate q, k and v of this kind.
@@ -51,12 +114,12 @@ class LastBlock:
 
     def norm1(self, x: torch.Tensor) -> torch.Tensor:
         """Norm before the attention, (B, L, D) to (B, L, D)."""
-        return self._block.ln_1(self._cast(x)).float()
+        return self._block.ln_1(self.cast(x)).float()
 
     def qkv(self, normed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Queries, keys and values, each (B, heads, L, d), of normed tokens (B, L, D)."""
         attention = self._attention
-        joint = F.linear(self._cast(normed), attention.in_proj_weight, attention.in_proj_bias)
+        joint = F.linear(self.cast(normed), attention.in_proj_weight, attention.in_proj_bias)
         q, k, v = (
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for part in joint.chunk(3, dim=-1)
@@ -68,7 +131,7 @@ class LastBlock:
     def merge(self, o: torch.Tensor) -> torch.Tensor:
         """Join heads (B, heads, L, d) and project them: (B, L, D)."""
         attention = self._attention
-        o = self._cast(o)
+        o = self.cast(o)
         if getattr(attention, "head_scale", None) is not None:
             o = o * attention.head_scale
         joined = o.transpose(1, 2).flatten(2)
@@ -78,40 +141,21 @@ class LastBlock:
 
     def attn_branch(self, o: torch.Tensor) -> torch.Tensor:
         """What the attention adds to the stream: :meth:`merge` and the layer scale, (B, L, D)."""
-        merged = self._cast(self.merge(o))
+        merged = self.cast(self.merge(o))
         if isinstance(getattr(self._block, "ln_attn", None), nn.Module):
             merged = self._block.ln_attn(merged)
         return self._block.ls_1(merged).float()
 
-    def residual_attn(self, x: torch.Tensor, o: torch.Tensor) -> torch.Tensor:
-        """Stream after the attention: x plus :meth:`attn_branch` of o, (B, L, D)."""
-        return x + self.attn_branch(o)
-
     def norm2(self, x: torch.Tensor) -> torch.Tensor:
         """Norm before the MLP, (B, L, D) to (B, L, D)."""
-        return self._block.ln_2(self._cast(x)).float()
+        return self._block.ln_2(self.cast(x)).float()
 
     def mlp(self, x: torch.Tensor) -> torch.Tensor:
         """What the MLP adds to the stream x: norm, MLP and layer scale, (B, L, D)."""
         block = self._block
-        return block.ls_2(block.mlp(block.ln_2(self._cast(x)))).float()
-
-    def residual_mlp(self, x: torch.Tensor) -> torch.Tensor:
-        """Stream after the MLP: x plus :meth:`mlp` of x, (B, L, D)."""
-        return x + self.mlp(x)
-
-    def plain_attention(self, x: torch.Tensor) -> torch.Tensor:
-        """Stream after the attention as CLIP runs it, (B, L, D) to (B, L, D)."""
-        q, k, v = (part.to(self._dtype) for part in self.qkv(self.norm1(x)))
-        return self.residual_attn(x, F.scaled_dot_product_attention(q, k, v))
-
-    def plain(self, x: torch.Tensor) -> torch.Tensor:
-        """The block as CLIP runs it, (B, L, D) to (B, L, D)."""
-        return self.residual_mlp(self.plain_attention(x))
+        return block.ls_2(block.mlp(block.ln_2(self.cast(x)))).float()
 
     @property
-    def _dtype(self) -> torch.dtype:
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
         return self._attention.out_proj.weight.dtype
-
-    def _cast(self, x: torch.Tensor) -> torch.Tensor:
-        return x.to(self._dtype)

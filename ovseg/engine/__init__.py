@@ -3,17 +3,21 @@
 from ovseg.engine.checkpoint_hook import WholeCheckpointHook
 from ovseg.engine.ema_hook import TrainedEMAHook
 from ovseg.engine.frozen_hook import FrozenGuardHook
+from ovseg.engine.matrix_decay import DecayOfMatrices
 from ovseg.engine.optim_constructor import DecayByKind
 from ovseg.engine.optim_wrapper import GuardedOptimWrapper
 from ovseg.engine.progress import ShortLogProcessor
 from ovseg.engine.runner import TrainRunner
+from ovseg.engine.tower_hook import SaveTowerHook
 from ovseg.engine.train_loop import EndlessTrainLoop
 
 __all__ = [
     "DecayByKind",
+    "DecayOfMatrices",
     "EndlessTrainLoop",
     "FrozenGuardHook",
     "GuardedOptimWrapper",
+    "SaveTowerHook",
     "ShortLogProcessor",
     "TrainRunner",
     "TrainedEMAHook",

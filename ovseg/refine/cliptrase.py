@@ -19,6 +19,7 @@ from ovseg.dense.decode import Labels, Naming
 from ovseg.dense.logit_map import LogitMap, Resized, WindowLogits
 from ovseg.dense.picture import Picture
 from ovseg.dense.windows import WholeImage
+from ovseg.errors import ConfigError
 from ovseg.refine.base import Refiner
 from ovseg.refine.clustering import dbscan, median_filter
 from ovseg.registry import MODELS
@@ -100,7 +101,7 @@ class CLIPtraseRefiner(Refiner):
         size = tuple(pixels.shape[-2:])
         (window,) = WholeImage()(*size, patch)
         state = encoder.tokens(window.cut(pixels)[None], before=2)
-        alike = denoised(resemblance(encoder.block(2), state)[0], state.num_prefix)
+        alike = denoised(resemblance(encoder.block(2, state.grid), state)[0], state.num_prefix)
         count = len(alike)
         eps = self.eps or 1.1 * math.sqrt(count / 441)
         cluster_of = dbscan(alike, eps, self.min_samples or max(1, round(count * 7 / 441)))
@@ -131,7 +132,15 @@ def denoised(alike: torch.Tensor, num_prefix: int = 1) -> torch.Tensor:
 
     Returns:
         (N, N), not negative.
+
+    Raises:
+        ConfigError: There is no class token.
     """
+    if num_prefix == 0:
+        raise ConfigError(
+            "CLIPtrase compares patches with the class token, which this image tower does not "
+            "have: take a CLIP with one, such as ViT-B-16."
+        )
     return (alike[num_prefix:, num_prefix:] - alike[:1, num_prefix:]).clamp(min=0)
 
 

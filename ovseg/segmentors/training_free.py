@@ -140,8 +140,10 @@ class TrainingFreeSegmentor(BaseModel):
                 "foreground_threshold asks which patches show a thing: set `foreground`, for "
                 "example dict(type='DINOiserForeground'), or foreground_threshold to 0"
             )
-        if self.class_token_factor and (self.splice or not self.attention.reads_class_token):
+        without = self.splice or not self.attention.reads_class_token
+        if self.class_token_factor and (without or not self.image_encoder.num_prefix_tokens):
             reason = "splice" if self.splice else type(self.attention).__name__
+            reason = reason if without else "this image tower"
             raise ConfigError(
                 f"with {reason} there is no class token to a window: set class_token_factor=False"
             )
@@ -430,12 +432,16 @@ class TrainingFreeSegmentor(BaseModel):
         self, state, guide: torch.Tensor | None = None, *common: torch.Tensor
     ) -> torch.Tensor:
         """The last block by the attention rule: (B, h, w, D), before the tower's final norm."""
-        tokens, grid = self.attention(self.image_encoder.last_block, state, guide, *common)
+        tokens, grid = self.attention(self._last_block(state), state, guide, *common)
         return tokens.unflatten(1, grid)
+
+    def _last_block(self, state):
+        """Pieces of the last block of the image tower, for these tokens."""
+        return self.image_encoder.block(1, state.grid)
 
     def last_block_with_class_tokens(self, state, batch: WindowBatch) -> torch.Tensor:
         """The same, and the class tokens of the windows noted on their pictures."""
-        tokens = self.attention.read(self.image_encoder.last_block, state)
+        tokens = self.attention.read(self._last_block(state), state)
         units = F.normalize(self.image_encoder.project(tokens[:, :1]).float()[:, 0], dim=-1)
         for picture, window, unit in zip(batch.pictures, batch.windows, units, strict=True):
             picture.class_tokens[window] = unit

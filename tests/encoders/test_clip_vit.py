@@ -123,14 +123,14 @@ def test_unknown_position(tiny_config):
     [
         ("convnext_base", "use CLIPConv"),
         ("RN50", "use CLIPConv"),
-        ("ViT-B-16-SigLIP", "timm trunk 'vit_base_patch16_siglip_224'"),
-        ("EVA02-B-16", "timm trunk"),
+        ("EVA02-E-14", "EVA02-E-14 has the timm trunk Eva, which is no plain"),
+        ("ViTamin-S", "ViTamin-S has the timm trunk"),
         ("coca_ViT-B-32", "pools by attention"),
         ("nope", "no CLIP architecture"),
     ],
 )
 def test_other_trunks(model, says):
-    with pytest.raises(ConfigError, match=says):
+    with torch.device("meta"), pytest.raises(ConfigError, match=says):
         CLIPViT(model, pretrained=None)
 
 
@@ -142,6 +142,9 @@ def test_other_trunks(model, says):
         (CLIPViT, "ViT-H-14"),
         (CLIPViT, "ViT-H-14-CLIPA"),
         (CLIPViT, "ViT-bigG-14"),
+        (CLIPViT, "EVA02-B-16"),
+        (CLIPViT, "EVA02-L-14-336"),
+        (CLIPViT, "ViT-B-16-SigLIP"),
         (CLIPConv, "convnext_base_w"),
         (CLIPConv, "convnext_large_d_320"),
         (CLIPConv, "convnext_xxlarge"),

@@ -39,7 +39,7 @@ class CLIPGuide(Guide):
             state = encoder.tokens(resize(batch.pixels(encoder), fitting))
         features = state.tokens
         if self.feature != "tokens":
-            block = encoder.last_block
+            block = encoder.block(1, state.grid)
             heads = block.qkv(block.norm1(features))["qkv".index(self.feature)]
             features = heads.transpose(1, 2).flatten(2)
         return features[:, state.num_prefix :].transpose(1, 2).unflatten(-1, state.grid)
