@@ -4,6 +4,7 @@ from ovseg.datasets.ade20k import ADE20K150, ADE20K847, ADE20KPanoptic150
 from ovseg.datasets.augmentation import (
     ClassAreaCrop,
     LargeScaleJitter,
+    RandomBrightness,
     RandomMirror,
     ResizeShortSide,
 )
@@ -12,6 +13,7 @@ from ovseg.datasets.coco import COCOObject81, COCOPanoptic133, COCOStuff171
 from ovseg.datasets.draws import EndlessSampler, SeededSamples
 from ovseg.datasets.folder import FolderDataset
 from ovseg.datasets.folder_panoptic import FolderPanopticDataset
+from ovseg.datasets.image_folder import ImageFolder
 from ovseg.datasets.panoptic_transforms import LoadPanoptic, PackPanoptic
 from ovseg.datasets.pascal import (
     VOC20,
@@ -39,6 +41,7 @@ __all__ = [
     "EndlessSampler",
     "FolderDataset",
     "FolderPanopticDataset",
+    "ImageFolder",
     "LargeScaleJitter",
     "LoadImage",
     "LoadMask",
@@ -48,6 +51,7 @@ __all__ = [
     "PascalContext59",
     "PascalContext60",
     "PascalContext459",
+    "RandomBrightness",
     "RandomMirror",
     "RenderScene",
     "ResizeShortSide",

@@ -6,6 +6,8 @@ from ovseg.engine.frozen_hook import FrozenGuardHook
 from ovseg.engine.optim_constructor import DecayByKind
 from ovseg.engine.optim_wrapper import GuardedOptimWrapper
 from ovseg.engine.progress import ShortLogProcessor
+from ovseg.engine.rate_constructor import RateByPart
+from ovseg.engine.release_hook import ReleaseHook
 from ovseg.engine.runner import TrainRunner
 from ovseg.engine.train_loop import EndlessTrainLoop
 
@@ -14,6 +16,8 @@ __all__ = [
     "EndlessTrainLoop",
     "FrozenGuardHook",
     "GuardedOptimWrapper",
+    "RateByPart",
+    "ReleaseHook",
     "ShortLogProcessor",
     "TrainRunner",
     "TrainedEMAHook",

@@ -1,5 +1,6 @@
 """Assembly of encoders, words and the five steps into models."""
 
+from ovseg.segmentors.distillers import DINOiserDistiller
 from ovseg.segmentors.fcclip import FCCLIP
 from ovseg.segmentors.mask_preprocessor import MaskPreprocessor
 from ovseg.segmentors.preprocessor import ImagePreprocessor
@@ -8,6 +9,7 @@ from ovseg.segmentors.training_free import TrainingFreeSegmentor
 
 __all__ = [
     "FCCLIP",
+    "DINOiserDistiller",
     "ImagePreprocessor",
     "MaskPreprocessor",
     "Protocol",
