@@ -16,7 +16,7 @@ __all__ = ["RateByPart"]
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class RateByPart:
-    """Builds an optimizer of what is trained, some parts of which have a learning rate of their own.
+    """Builds an optimizer of what is trained, with learning rates of their own for some parts.
 
     Args:
         optim_wrapper_cfg: Config of the wrapper, with ``optimizer``.

@@ -81,6 +81,7 @@ def found(authors: Path):
     model.vit_patch_size, model.enc_type_feats = drawn.DINO["patch_size"], "k"
     model.decoder = torch.nn.Conv2d(drawn.DINO["embed_dim"], 1, 1)
     drawn.draw_weights(model.decoder, "found")
+    torch.nn.init.constant_(model.decoder.bias, case.BIAS)
     return model.eval()
 
 

@@ -107,9 +107,8 @@ class DINOiserDistiller(BaseModel):
             ``agree_foreground`` of the patches.
         """
         batch = self.batch(inputs)
-        with torch.autocast(batch.pictures[0].pixels.device.type, enabled=False):
-            patches = patches_of_block(batch, self.image_encoder, self.block)
-            related, things = self.targets(batch, tuple(patches.shape[-2:]))
+        patches = self.patches(batch)
+        related, things = self.targets(batch, tuple(patches.shape[-2:]))
         correlations, logits = self.predict(patches)
         cross_entropy = F.binary_cross_entropy_with_logits
         return {
@@ -135,6 +134,11 @@ class DINOiserDistiller(BaseModel):
         (window,) = WholeImage()(*sizes.pop(), self.image_encoder.patch_size)
         return WindowBatch([Picture(image) for image in inputs], [window] * len(inputs))
 
+    def patches(self, batch: WindowBatch) -> Tensor:
+        """(B, D, h, w) tokens of the block; in CLIP's own precision, like all that is frozen."""
+        with _full_precision(batch):
+            return patches_of_block(batch, self.image_encoder, self.block)
+
     @torch.no_grad()
     def targets(self, batch: WindowBatch, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """What the teachers say, as zeros and ones.
@@ -149,10 +153,11 @@ class DINOiserDistiller(BaseModel):
         Returns:
             (B, N, N) which patches belong together, and (B, h, w) which show a thing; float32.
         """
-        features = _resample(self.guide(batch, self._encoder_of(self.guide)), grid)
-        things = self.foreground(batch, self._encoder_of(self.foreground))
-        things = _resample(things[:, None], grid)[:, 0]
-        related = correlations_of(features) >= self.gamma
+        with _full_precision(batch):
+            features = _resample(self.guide(batch, self._encoder_of(self.guide)), grid)
+            things = self.foreground(batch, self._encoder_of(self.foreground))
+            things = _resample(things[:, None], grid)[:, 0]
+            related = correlations_of(features) >= self.gamma
         return related.float(), (things > self.threshold).float()
 
     def predict(self, patches: Tensor) -> tuple[Tensor, Tensor]:
@@ -183,6 +188,11 @@ def correlations_of(features: Tensor) -> Tensor:
     """Cosines of all pairs of patches: (B, C, h, w) to (B, h * w, h * w)."""
     unit = F.normalize(features.flatten(2), dim=1)
     return unit.transpose(1, 2) @ unit
+
+
+def _full_precision(batch: WindowBatch) -> torch.autocast:
+    """Context without autocast: models that are frozen have a precision of their own."""
+    return torch.autocast(batch.pictures[0].pixels.device.type, enabled=False)
 
 
 def _resample(maps: Tensor, grid: tuple[int, int]) -> Tensor:

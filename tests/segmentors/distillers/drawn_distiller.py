@@ -18,6 +18,8 @@ DINO_SIZES = {**drawn.DINO, "patch_size": 8}
 STEPS = 3
 RATES = {"corr_lr": 0.005, "found_lr": 0.01}  # the first a hundred times the published one
 MILESTONE, GAMMA = 2, 0.1
+#: Of FOUND's decoder, so that it finds things here and not there.
+BIAS = -2.0
 #: Of large arrays, what the recording keeps: every so many of their values.
 KEPT = 7
 
@@ -74,5 +76,6 @@ def build_drawn(**changes: Any):
         drawn.draw_weights(encoder.vit, "dino")
     if hasattr(model.foreground, "decoder"):
         drawn.draw_weights(model.foreground.decoder, "found")
+        torch.nn.init.constant_(model.foreground.decoder.bias, BIAS)
     drawn.draw_weights(model.head, "convolutions")
     return model
