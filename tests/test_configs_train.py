@@ -60,6 +60,7 @@ def test_what_does_not_decay_exists(config):
     model = Config(config.model.to_dict())
     for tower in (model.image_encoder, model.text_encoder):
         tower.update(model="nano-convnext", pretrained=None)
+    model.train_vocabulary = "scenes"  # a folder of one's own is not there
     model.pixel_decoder.update(layers=1)
     model.decoder.update(layers=1, queries=3)
     wrapper = dict(config.optim_wrapper)
