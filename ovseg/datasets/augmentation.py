@@ -16,7 +16,13 @@ from PIL import Image
 from ovseg.errors import DatasetError
 from ovseg.registry import TRANSFORMS
 
-__all__ = ["ClassAreaCrop", "LargeScaleJitter", "RandomMirror", "ResizeShortSide"]
+__all__ = [
+    "ClassAreaCrop",
+    "LargeScaleJitter",
+    "RandomBrightness",
+    "RandomMirror",
+    "ResizeShortSide",
+]
 
 
 def resize_pixels(pixels: np.ndarray, size: tuple[int, int], smooth: bool) -> np.ndarray:
@@ -85,6 +91,32 @@ class RandomMirror(BaseTransform):
 
 def _mirrored(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[:, ::-1])
+
+
+@TRANSFORMS.register_module()
+class RandomBrightness(BaseTransform):
+    """Make the picture darker or brighter, by a random factor; what gets too bright is white.
+
+    Source: the brightness of torchvision's ``ColorJitter``.
+
+    Args:
+        amount: Factors are from 1 - ``amount`` to 1 + ``amount``; 0 to 1.
+    """
+
+    def __init__(self, amount: float = 0.5) -> None:
+        if not 0 <= amount <= 1:
+            raise ValueError(f"amount must be from 0 to 1, got {amount}.")
+        self.amount = amount
+
+    def transform(self, results: dict) -> dict:
+        """Multiply the values of the image; maps stay."""
+        factor = np.random.uniform(1 - self.amount, 1 + self.amount)
+        bright = np.rint(results["img"].astype(np.float32) * np.float32(factor))
+        results["img"] = np.minimum(bright, 255).astype(np.uint8)
+        return results
+
+    def __repr__(self) -> str:
+        return f"RandomBrightness(amount={self.amount})"
 
 
 @TRANSFORMS.register_module()

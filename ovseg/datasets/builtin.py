@@ -4,6 +4,7 @@ from ovseg.datasets.ade20k import ADE20K150, ADE20K847, ADE20KPanoptic150
 from ovseg.datasets.augmentation import (
     ClassAreaCrop,
     LargeScaleJitter,
+    RandomBrightness,
     RandomMirror,
     ResizeShortSide,
 )
@@ -12,6 +13,7 @@ from ovseg.datasets.coco import COCOObject81, COCOPanoptic133, COCOStuff171
 from ovseg.datasets.draws import EndlessSampler, SeededSamples
 from ovseg.datasets.folder import FolderDataset
 from ovseg.datasets.folder_panoptic import FolderPanopticDataset
+from ovseg.datasets.image_folder import ImageFolder
 from ovseg.datasets.images import ImagesDataset
 from ovseg.datasets.mapillary import MapillaryPanoptic65, MapillaryVistas65
 from ovseg.datasets.panoptic_transforms import LoadPanoptic, PackPanoptic
@@ -44,6 +46,7 @@ __all__ = [
     "FolderPanopticDataset",
     "GivenBoxes",
     "GridBoxes",
+    "ImageFolder",
     "ImagesDataset",
     "LargeScaleJitter",
     "LoadImage",
@@ -57,6 +60,7 @@ __all__ = [
     "PascalContext59",
     "PascalContext60",
     "PascalContext459",
+    "RandomBrightness",
     "RandomMirror",
     "RenderScene",
     "ResizeShortSide",

@@ -11,7 +11,7 @@ from ovseg.registry import DATASETS
 
 __all__ = ["FolderDataset", "class_file", "read_class_file", "read_class_words"]
 
-_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
 def read_class_file(path: str | Path) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class FolderDataset(SegmentationDataset):
         if self.ann_file:
             images = [image_dir / name for name in self._names_in_file()]
         else:
-            images = sorted(p for p in image_dir.rglob("*") if p.suffix.lower() in _IMAGE_SUFFIXES)
+            images = sorted(p for p in image_dir.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
         samples, owners = [], {}
         for image in images:
             mask = mask_dir / image.relative_to(image_dir).with_suffix("")

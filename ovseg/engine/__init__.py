@@ -7,6 +7,8 @@ from ovseg.engine.matrix_decay import DecayOfMatrices
 from ovseg.engine.optim_constructor import DecayByKind
 from ovseg.engine.optim_wrapper import GuardedOptimWrapper
 from ovseg.engine.progress import ShortLogProcessor
+from ovseg.engine.rate_constructor import RateByPart
+from ovseg.engine.release_hook import ReleaseHook
 from ovseg.engine.runner import TrainRunner
 from ovseg.engine.tower_hook import SaveTowerHook
 from ovseg.engine.train_loop import EndlessTrainLoop
@@ -17,6 +19,8 @@ __all__ = [
     "EndlessTrainLoop",
     "FrozenGuardHook",
     "GuardedOptimWrapper",
+    "RateByPart",
+    "ReleaseHook",
     "SaveTowerHook",
     "ShortLogProcessor",
     "TrainRunner",

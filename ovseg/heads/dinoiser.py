@@ -52,7 +52,7 @@ def dinoiser_source(model: str, tag: str) -> WeightSource:
 
 
 class DINOiserHead(nn.Module):
-    """Two convolutions on the tokens of a block of CLIP, frozen, in float32.
+    """Two convolutions on the tokens of a block of CLIP, in float32.
 
     ``obj_proj`` (3 x 3, borders repeated) makes features that correlate as DINO's values do;
     ``bkg_decoder`` (1 x 1) tells patches of things from those of their surroundings, as FOUND does.
@@ -68,6 +68,7 @@ class DINOiserHead(nn.Module):
         pretrained: tag of known weights (`dinoiser_source`); None for random ones, with a warning.
         weights: a file on this machine in the layout of the authors' checkpoint (the four tensors,
             at the top or under ``model_state_dict``); wins over ``pretrained``.
+        frozen: False leaves the parameters trainable; random ones are then no cause for a warning.
 
     Raises:
         WeightsError: weights unknown, missing, unsafe, or not of these convolutions.
@@ -81,24 +82,26 @@ class DINOiserHead(nn.Module):
         model: str = "nano-dinoiser-8",
         pretrained: str | None = "authors",
         weights: str | Path | None = None,
+        frozen: bool = True,
     ) -> None:
         super().__init__()
+        self.frozen = frozen
         self.obj_proj = nn.Conv2d(width, dim, kernel, padding=kernel // 2, padding_mode="replicate")
         self.bkg_decoder = nn.Conv2d(width, 1, 1)
         self._source = choose_source("clip_dinoiser", pretrained, weights, self._lookup(model))
-        if self._source is None:
+        if self._source is None and frozen:
             warnings.warn(
                 "CLIP-DINOiser's convolutions have random weights (pretrained=None): what they "
                 "say means nothing until trained weights are loaded.",
                 RandomWeightsWarning,
                 stacklevel=2,
             )
-        else:
+        elif self._source is not None:
             path = fetch(self._source)
             state = load_state_dict(path, keep=lambda name: not name.startswith(_BESIDE))
             state = {name: tensor.float() for name, tensor in state.items()}
             apply_state_dict(self, state, name="CLIP-DINOiser's convolutions", origin=path)
-        self.requires_grad_(False).eval()
+        self.requires_grad_(not frozen).train(not frozen)
 
     @staticmethod
     def _lookup(model: str):
@@ -110,8 +113,8 @@ class DINOiserHead(nn.Module):
         return fingerprint("clip_dinoiser", self._source)
 
     def train(self, mode: bool = True) -> DINOiserHead:
-        """Stays in evaluation; there is nothing in it that behaves otherwise."""
-        return super().train(False)
+        """Stays in evaluation while it is frozen; nothing in it behaves otherwise."""
+        return super().train(mode and not self.frozen)
 
     def correlation_features(self, tokens: torch.Tensor) -> torch.Tensor:
         """Features whose cosines tell which patches belong together.

@@ -1,6 +1,6 @@
 """Assembly of encoders, words and the five steps into models."""
 
-from ovseg.segmentors.distillers import CLIPSelf, RegionCLIP
+from ovseg.segmentors.distillers import CLIPSelf, DINOiserDistiller, RegionCLIP
 from ovseg.segmentors.fcclip import FCCLIP
 from ovseg.segmentors.mask_preprocessor import MaskPreprocessor
 from ovseg.segmentors.preprocessor import ImagePreprocessor
@@ -11,6 +11,7 @@ from ovseg.segmentors.training_free import TrainingFreeSegmentor
 __all__ = [
     "FCCLIP",
     "CLIPSelf",
+    "DINOiserDistiller",
     "ImagePreprocessor",
     "MaskPreprocessor",
     "Protocol",

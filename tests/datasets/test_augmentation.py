@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ovseg.datasets.augmentation import class_map
+from ovseg.datasets.augmentation import RandomBrightness, class_map
 from ovseg.errors import DatasetError
 from ovseg.registry import TRANSFORMS
 
@@ -133,3 +133,25 @@ def test_classes_of_segments():
 def test_settings_that_make_no_sense(kind, settings, message):
     with pytest.raises(ValueError, match=message):
         build(kind, **settings)
+
+
+@pytest.mark.parametrize("amount", [0.0, 0.5, 1.0])
+def test_brightness_is_multiplied_and_cut_off(amount):
+    image = np.arange(0, 250, 10, dtype=np.uint8).reshape(5, 5, 1).repeat(3, 2)
+    np.random.seed(1)
+    factors = []
+    for _ in range(20):
+        found = RandomBrightness(amount)(dict(img=image.copy(), gt_seg_map=image[..., 0]))
+        assert found["img"].dtype == np.uint8
+        np.testing.assert_array_equal(found["gt_seg_map"], image[..., 0])
+        factor = found["img"][2, 0, 0] / 100
+        expected = np.minimum(image * factor, 255)
+        assert np.abs(found["img"] - expected).max() <= 2
+        factors.append(factor)
+    assert 1 - amount - 0.01 <= min(factors) <= max(factors) <= 1 + amount + 0.01
+    assert max(factors) - min(factors) >= amount
+
+
+def test_brightness_beyond_its_range():
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        RandomBrightness(1.5)

@@ -39,11 +39,11 @@ def normalized(mean, std) -> torch.Tensor:
     return (pixels - torch.tensor(mean).view(shape)) / torch.tensor(std).view(shape)
 
 
-def dino(authors: Path) -> torch.nn.Module:
+def dino(authors: Path, **changes) -> torch.nn.Module:
     """The authors' DINO, small and drawn."""
     sys.path.append(str(authors / "dino"))
     vit = importlib.import_module("vision_transformer")
-    sizes = {**drawn.DINO, "img_size": [drawn.DINO["img_size"]]}
+    sizes = {**drawn.DINO, "img_size": [drawn.DINO["img_size"]], **changes}
     norm = partial(torch.nn.LayerNorm, eps=1e-6)
     model = vit.VisionTransformer(**sizes, qkv_bias=True, norm_layer=norm)
     drawn.draw_weights(model, "dino")
@@ -76,7 +76,7 @@ def record_proxyclip(authors: Path) -> dict[str, torch.Tensor]:
     return {"window": alone, "picture": cosines(slice(None)), "guide": features[:, ::5, ::3, ::3]}
 
 
-def _stand_ins(authors: Path) -> None:
+def stand_ins(authors: Path) -> None:
     """Old packages that CLIP-DINOiser's code imports, as far as it uses them."""
     import mmcv
     import mmcv.utils
@@ -124,7 +124,7 @@ def record_clip_dinoiser(authors: Path) -> dict[str, torch.Tensor]:
     from ovseg import compat
 
     compat.install()
-    _stand_ins(authors)
+    stand_ins(authors)
     sys.path.insert(0, str(authors / "clip_dinoiser"))
     importlib.import_module("models")
     masks = sys.modules["models.maskclip.maskclip"]
