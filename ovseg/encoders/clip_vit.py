@@ -111,6 +111,11 @@ class CLIPViT(Encoder):
         return fingerprint(self._name, self._source)
 
     @property
+    def blocks(self) -> list[torch.nn.Module]:
+        """The blocks of the transformer, first to last."""
+        return list(self.visual.transformer.resblocks)
+
+    @property
     def last_block(self) -> LastBlock:
         """Pieces of the last block; input is the tokens of :meth:`tokens`."""
         return self.block(1)

@@ -71,6 +71,9 @@ class TrainingFreeSegmentor(BaseModel):
         templates: name of a template set, or a list of templates with ``{}``.
         window_batch: how many windows go through the encoder at a time.
         text_cache: keep text embeddings on disk.
+        compile: compile the blocks of the encoders by `torch.compile`: True, or a dict of its
+            options. Worth it where many pictures of few sizes are segmented, since every new size
+            of window is compiled anew; a GPU gains most.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class TrainingFreeSegmentor(BaseModel):
         templates: str | list[str] = "openai80",
         window_batch: int = 16,
         text_cache: bool = True,
+        compile: bool | dict = False,
     ) -> None:
         self_protocol = Protocol.load(protocol)
         super().__init__(
@@ -121,6 +125,8 @@ class TrainingFreeSegmentor(BaseModel):
         self.window_batch = window_batch
         self.vocabulary: Vocabulary | None = None
         self._wanted = (vocabulary, background)
+        if compile is not False:
+            self.compile_encoders(**({} if compile is True else compile))
         self.register_buffer("text", torch.empty(0), persistent=False)
         self.register_buffer("query_to_class", torch.empty(0, dtype=torch.long), persistent=False)
 
@@ -153,6 +159,11 @@ class TrainingFreeSegmentor(BaseModel):
                     f"{type(part).__name__} asks for the encoder {name!r}, which is not among "
                     f"{known}: add it to `encoders`"
                 )
+
+    def compile_encoders(self, **options) -> None:
+        """Compile the blocks of all image encoders; options are those of `torch.compile`."""
+        for encoder in (self.image_encoder, *self.encoders.values()):
+            encoder.compile_blocks(**options)
 
     def encoder_of(self, part: nn.Module) -> nn.Module | None:
         """The frozen model that a guide, aggregator or refiner asks for by name."""
