@@ -152,22 +152,36 @@ def decode(
         if (~small[query_to_class.cpu()]).any():
             allowed = ~small[query_to_class.cpu()]
 
-    labels = torch.empty(logits.size, dtype=torch.int32)
-    areas = torch.zeros(num_classes, dtype=torch.int64)
-    sums = torch.zeros(num_classes, dtype=torch.float64)
+    # All stays where the map is until the end: a GPU is not waited for.
+    device = query_to_class.device
+    labels = torch.empty(logits.size, dtype=torch.int32, device=device)
+    areas = torch.zeros(num_classes, dtype=torch.int64, device=device)
+    sums = torch.zeros(num_classes, dtype=torch.float64, device=device)
     wanted = with_scores or prob_threshold > 0
     bands = _bands(logits, query_to_class, scale, allowed, background, wanted, band_bytes)
     for start, best, probability in bands:
         if prob_threshold > 0:
             best = best.masked_fill(probability < prob_threshold, background)
-        best = best.cpu()
         labels[start : start + len(best)] = best
-        areas += torch.bincount(best.flatten(), minlength=num_classes)
+        _count(areas, best)
         if with_scores:
-            weights = probability.cpu().double().flatten()
-            sums += torch.bincount(best.flatten(), weights, minlength=num_classes)
-    scores = (sums / areas.clamp(min=1)).float() if with_scores else None
+            _count(sums, best, probability.double())
+    labels, areas = labels.cpu(), areas.cpu()
+    scores = (sums.cpu() / areas.clamp(min=1)).float() if with_scores else None
     return Labels(labels, areas, scores)
+
+
+def _count(
+    totals: torch.Tensor, classes: torch.Tensor, weights: torch.Tensor | None = None
+) -> None:
+    """Add the pixels of each class (or their weights) to its total."""
+    classes = classes.flatten()
+    if totals.device.type == "cpu":
+        weights = None if weights is None else weights.flatten()
+        totals += torch.bincount(classes, weights, minlength=len(totals))
+    else:  # where bincount would be waited for
+        weights = torch.ones_like(classes) if weights is None else weights.flatten()
+        totals.scatter_add_(0, classes, weights)
 
 
 def _bands(logits, query_to_class, scale, allowed, background, with_probability, band_bytes):
@@ -246,7 +260,9 @@ def _best_query(chunks: Iterable[torch.Tensor], scale: float, allowed, with_prob
 
 
 def _areas(bands, num_classes: int) -> torch.Tensor:
-    areas = torch.zeros(num_classes, dtype=torch.int64)
+    areas = None
     for _, best, _ in bands:
-        areas += torch.bincount(best.flatten().cpu(), minlength=num_classes)
-    return areas
+        if areas is None:
+            areas = torch.zeros(num_classes, dtype=torch.int64, device=best.device)
+        _count(areas, best)
+    return areas.cpu()

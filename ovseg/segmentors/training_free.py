@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -38,6 +39,7 @@ from ovseg.dense import (
     spliceable_size,
 )
 from ovseg.errors import ConfigError
+from ovseg.refine.base import whole_tokens
 from ovseg.registry import MODELS
 from ovseg.segmentors.preprocessor import ImagePreprocessor
 from ovseg.segmentors.protocol import Protocol
@@ -390,19 +392,29 @@ class TrainingFreeSegmentor(BaseModel):
             common = (torch.cat([self.attention.measure(guide) for _, guide in held]).mean(),)
             guided = (held.pop(0) for _ in range(len(held)))
         for batch, guide in guided:
-            state = batch.tokens(self.image_encoder, self.kept_blocks)
+            state = batch.tokens(self.image_encoder, self.kept_blocks, self.entered_blocks)
+            self.remember_entered(state, batch)
             if self.class_token_factor:
                 tokens = self.last_block_with_class_tokens(state, batch)
             else:
                 tokens = self.last_block(state, guide, *common)
             yield tokens if self.splice else self.embed(tokens, batch)
 
+    def remember_entered(self, state, batch: WindowBatch) -> None:
+        """Note on the pictures what the refiner will look at, so that it need not read them."""
+        for block in self.entered_blocks:
+            for i, picture in enumerate(batch.pictures):
+                tokens = state.entered[block][i : i + 1]
+                one = dataclasses.replace(state, tokens=tokens, kept={}, entered={})
+                key = whole_tokens(self.image_encoder, block, picture.size)
+                picture.once(key, lambda one=one: one)
+
     def guide_features(self, batch: WindowBatch) -> torch.Tensor | None:
         """What the guide sees of windows, if there is one."""
         if self.guide is None:
             return None
         if self.guide.encoder == "clip":  # read once, with all that is wanted of it
-            batch.tokens(self.image_encoder, self.kept_blocks)
+            batch.tokens(self.image_encoder, self.kept_blocks, self.entered_blocks)
         return self.guide(batch, self.encoder_of(self.guide))
 
     def embed(self, tokens: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
@@ -462,3 +474,9 @@ class TrainingFreeSegmentor(BaseModel):
         parts = (self.guide,) if self.splice else (self.guide, self.aggregator, self.foreground)
         wanted = [part.keep for part in parts if part is not None and part.encoder == "clip"]
         return tuple(sorted(set().union(*wanted)))
+
+    @property
+    def entered_blocks(self) -> tuple[int, ...]:
+        """Blocks of the image tower whose input the refiner looks at, where pictures are whole."""
+        whole = self.refiner is not None and self.refiner.encoder == "clip" and not self.splice
+        return self.refiner.enter if whole and self.protocol.crop is None else ()

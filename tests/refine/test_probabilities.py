@@ -46,7 +46,7 @@ def test_no_likely_class_is_missed(threshold, at_patches):
     peaks = probabilities.rows(0, 43).amax((1, 2))
     likely = probabilities.likely(threshold)
     assert set((peaks >= threshold).nonzero().flatten().tolist()) <= set(likely.tolist())
-    assert len(likely) < count // 2
+    assert len(likely) <= count // 2 - (threshold > 0.1)  # some are ruled out
     held = ClassProbabilities.of(Unknown(logits.rows(0, 43)), naming)
     torch.testing.assert_close(probabilities.top, held.top, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(probabilities.rows(3, 9), held.rows(3, 9), rtol=1e-4, atol=1e-6)

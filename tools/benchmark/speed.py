@@ -26,6 +26,7 @@ import json
 import statistics
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,31 +61,34 @@ class Meter:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def seconds(self, function: Callable[[], Any]) -> dict[str, float]:
-        """Seconds that passed, and seconds of the processor."""
+    def turn(self, function: Callable[[], Any]) -> dict[str, float | None]:
+        """Seconds that passed, seconds of the processor, and MiB held at the most above before.
+
+        Memory is None where nothing tells.
+        """
+        account = self._cuda_account if self.device.type == "cuda" else self._linux_account
         self.wait()
+        peak = account()
         wall, cpu = time.perf_counter(), time.process_time()
         function()
         self.wait()
-        return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+        seconds = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+        return {**seconds, "peak_mib": peak()}
 
-    def peak(self, function: Callable[[], Any]) -> float | None:
-        """MiB held at the most above what was held before; None where nothing tells."""
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats(self.device)
-            before = torch.cuda.memory_allocated(self.device)
-            function()
-            self.wait()
-            return (torch.cuda.max_memory_allocated(self.device) - before) / 2**20
+    def _cuda_account(self) -> Callable[[], float | None]:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(self.device)
+        before = torch.cuda.memory_allocated(self.device)
+        return lambda: (torch.cuda.max_memory_allocated(self.device) - before) / 2**20
+
+    def _linux_account(self) -> Callable[[], float | None]:
         clear = Path("/proc/self/clear_refs")
         if not clear.exists():
-            return None
+            return lambda: None
         _give_back_memory()
         clear.write_text("5")
         before = _memory_kib("VmRSS")
-        function()
-        return (_memory_kib("VmHWM") - before) / 2**10
+        return lambda: (_memory_kib("VmHWM") - before) / 2**10
 
 
 def _memory_kib(field: str) -> int:
@@ -269,23 +273,26 @@ def measure(
         for _, again in calls:
             again()
 
-    functions = {"floor": floor, "whole": whole, "plain": lambda: plain_loop(model, image)}
+    plain_labels: deque[torch.Tensor] = deque(maxlen=1)
+
+    def plain():
+        plain_labels.append(plain_loop(model, image))
+
+    functions = {"floor": floor, "whole": whole, "plain": plain}
     functions = {part: functions[part] for part in _PARTS if part in parts}
     report: dict[str, Any] = {"passes": _counted(name for name, _ in calls), "parts": {}}
-    peaks = {}
-    for part, function in functions.items():
-        if part == "plain":  # is it the same method?
-            agree = (function().to(labels.device) == labels).float().mean()
-            report["plain_agreement"] = float(agree)
-        peaks[part] = meter.peak(function)
-    taken: dict[str, list[dict[str, float]]] = {part: [] for part in functions}
+    taken: dict[str, list[dict[str, float | None]]] = {part: [] for part in functions}
     for _ in range(repeats):
         for part, function in functions.items():
-            taken[part].append(meter.seconds(function))
+            taken[part].append(meter.turn(function))
+    if "plain" in functions:  # is it the same method?
+        agree = (plain_labels[-1].to(labels.device) == labels).float().mean()
+        report["plain_agreement"] = float(agree)
     for part in functions:
-        entry: dict[str, Any] = {"peak_mib": peaks[part]}
+        peaks = [turn["peak_mib"] for turn in taken[part]]
+        entry: dict[str, Any] = {"peak_mib": None if None in peaks else max(peaks)}
         for clock in ("wall", "cpu"):
-            every = [seconds[clock] for seconds in taken[part]]
+            every = [turn[clock] for turn in taken[part]]
             entry[clock] = statistics.median(every)
             entry[f"{clock}_all"] = every
         report["parts"][part] = entry
