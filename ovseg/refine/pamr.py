@@ -9,7 +9,9 @@ few at a time, and only the best class so far is kept of each pixel.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -48,7 +50,7 @@ class PAMR(Refiner):
         iterations: int = 10,
         dilations: Sequence[int] = (8, 16),
         tile_bytes: int = 256 * 2**20,
-        chunk_bytes: int = 4 * 2**20,
+        chunk_bytes: int = 48 * 2**20,
     ) -> None:
         super().__init__()
         if iterations < 0:
@@ -169,9 +171,32 @@ def flow(
     Returns:
         (C, H, W) float32.
     """
+    if maps.device.type == "cpu" and maps.dtype == weights.dtype == torch.float32:
+        return _flow_on_cpu(maps, weights, dilations, iterations)
     for _ in range(iterations):
         flowed = torch.zeros_like(maps)
         for weight, neighbor in zip(weights, _neighbors(maps, dilations), strict=True):
             flowed.addcmul_(neighbor, weight)
         maps = flowed
     return maps
+
+
+def _flow_on_cpu(maps, weights, dilations, iterations: int) -> torch.Tensor:
+    """The same in one go over the pixels, and on all threads."""
+    from ovseg.refine.pamr_kernels import flow_rows  # numba takes a while to be imported
+
+    offsets = np.array([(y * d, x * d) for d in dilations for y, x in _AROUND])
+    now = maps.permute(1, 2, 0).contiguous().numpy()
+    then, shares = np.empty_like(now), weights.contiguous().numpy()
+    threads = max(1, torch.get_num_threads())
+    step = -(-len(now) // threads)
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(iterations):
+            done = [
+                pool.submit(flow_rows, now, shares, offsets, at, min(at + step, len(now)), then)
+                for at in range(0, len(now), step)
+            ]
+            for part in done:
+                part.result()
+            now, then = then, now
+    return torch.from_numpy(now).permute(2, 0, 1)

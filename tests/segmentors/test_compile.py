@@ -9,8 +9,9 @@ from tests.drawn import draw_picture
 from tests.small_methods import give_words, small_method
 
 
-@pytest.mark.parametrize("name", ["maskclip_vit-b16", "proxyclip_vit-b16", "trident_vit-b16"])
-@pytest.mark.parametrize("precision", [None, "bf16"])
+@pytest.mark.parametrize(
+    ("name", "precision"), [("proxyclip_vit-b16", None), ("trident_vit-b16", "bf16")]
+)
 def test_compiled_blocks_give_the_same_labels(name, precision):
     image = draw_picture(48, 64, seed=4).permute(1, 2, 0).numpy()
     plain = small_method(name, precision=precision)

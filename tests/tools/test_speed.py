@@ -57,6 +57,7 @@ def test_a_report_on_random_weights(speed, tmp_path):
         assert report["classes_found"] > 1
         assert report["plain_agreement"] > 0.999
         assert report["passes"] == {"image_encoder.tokens": 1}
+        assert report["first"]["image_encoder.tokens"] <= report["first"]["whole"]
 
 
 @pytest.mark.parametrize("name", ["proxyclip_vit-b16", "cliptrase_vit-b16", "trident_vit-b16"])
@@ -82,7 +83,8 @@ def test_what_is_recorded_is_done_again(speed):
         encoder.tokens(images)
         encoder.tokens(images, before=2)
     assert "tokens" not in vars(encoder)
-    (_, whole), (_, part) = calls
+    whole, part = (one.again for one in calls)
+    assert all(one.name == "image_encoder.tokens" and one.seconds >= 0 for one in calls)
     state = encoder.tokens(images)
     expected = encoder.project(encoder.last_block.plain(state.tokens)[:, 1:])
     torch.testing.assert_close(whole(), expected, rtol=1e-4, atol=1e-4)

@@ -11,6 +11,9 @@ In one run, on one picture:
   enlarged to all pixels, softmax, argmax;
 - of each the most memory held above the weights.
 
+The first run of the method, which is not counted, is told as well (``first``, in seconds of the
+processor), with what its forward passes took; with ``--repeats 0`` it is all that is done.
+
 All are taken in turns, several times; medians are told. ``cpu`` is the time of this process on all
 of its threads, which other programs of a busy machine hardly change; ``wall`` is what passed
 meanwhile. On a GPU work is waited for before and behind what is timed, nowhere else.
@@ -111,10 +114,25 @@ def encoders_of(model: nn.Module) -> dict[str, nn.Module]:
     return {"image_encoder": model.image_encoder, **dict(getattr(model, "encoders", {}))}
 
 
+@dataclasses.dataclass(frozen=True)
+class Pass:
+    """A forward pass of an encoder.
+
+    Attributes:
+        name: of the encoder and its method.
+        again: does the same once more.
+        seconds: of the processor that it took; on a GPU, to be asked for.
+    """
+
+    name: str
+    again: Callable[[], Any]
+    seconds: float
+
+
 @contextmanager
-def recorded(model: nn.Module) -> Iterator[list[tuple[str, Callable[[], Any]]]]:
+def recorded(model: nn.Module) -> Iterator[list[Pass]]:
     """Forward passes of encoders while the context is open, to be done again."""
-    calls: list[tuple[str, Callable[[], Any]]] = []
+    calls: list[Pass] = []
     patched = []
     for name, encoder in encoders_of(model).items():
         for method in _PASSES:
@@ -123,8 +141,12 @@ def recorded(model: nn.Module) -> Iterator[list[tuple[str, Callable[[], Any]]]]:
                 continue
 
             def call(*args, original=original, encoder=encoder, name=name, method=method, **kw):
-                calls.append((f"{name}.{method}", _again(encoder, original, args, kw)))
-                return original(*args, **kw)
+                began = time.process_time()
+                found = original(*args, **kw)
+                seconds = time.process_time() - began
+                again = _again(encoder, original, args, kw)
+                calls.append(Pass(f"{name}.{method}", again, seconds))
+                return found
 
             setattr(encoder, method, call)
             patched.append((encoder, method))
@@ -267,11 +289,15 @@ def measure(
         return model.predict(**data)[0].pred_sem_seg.data[0]
 
     with recorded(model) as calls:
+        began = time.process_time()
         labels = whole()
+        first = {"whole": time.process_time() - began}
+    for one in calls:
+        first[one.name] = first.get(one.name, 0.0) + one.seconds
 
     def floor():
-        for _, again in calls:
-            again()
+        for one in calls:
+            one.again()
 
     plain_labels: deque[torch.Tensor] = deque(maxlen=1)
 
@@ -279,8 +305,10 @@ def measure(
         plain_labels.append(plain_loop(model, image))
 
     functions = {"floor": floor, "whole": whole, "plain": plain}
-    functions = {part: functions[part] for part in _PARTS if part in parts}
-    report: dict[str, Any] = {"passes": _counted(name for name, _ in calls), "parts": {}}
+    functions = {part: functions[part] for part in _PARTS if part in parts and repeats > 0}
+    report: dict[str, Any] = {"passes": _counted(one.name for one in calls), "parts": {}}
+    if meter.device.type == "cpu":
+        report["first"] = first
     taken: dict[str, list[dict[str, float | None]]] = {part: [] for part in functions}
     for _ in range(repeats):
         for part, function in functions.items():
@@ -399,6 +427,8 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
             }
             reports.append(report)
             _write(args.out, reports)
+            if args.repeats == 0:
+                print(name, json.dumps(report["first"]), flush=True)
             print(table([report]).splitlines()[-1], flush=True)
     return reports
 
