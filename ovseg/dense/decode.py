@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from ovseg.dense.logit_map import BAND_BYTES, LogitMap, PiecewiseMap
+from ovseg.dense.naming_cells import name_strips, value_strips
+from ovseg.dense.separable import Separable, separable
 
 
 @dataclass(frozen=True)
@@ -75,17 +77,33 @@ class Naming:
             (C,) float32, 0 for classes without pixels.
         """
         sums = torch.zeros(self.num_classes, dtype=torch.float64)
+        for start, weights in self._probabilities(logits, labels):
+            given = labels[start : start + len(weights)].flatten()
+            sums += torch.bincount(given, weights.double().flatten(), minlength=self.num_classes)
+        areas = torch.bincount(labels.flatten(), minlength=self.num_classes)
+        return (sums / areas.clamp(min=1)).float()
+
+    def _probabilities(self, logits: LogitMap, labels: torch.Tensor):
+        """(first row, (n, W) probabilities of the given classes) from top to bottom."""
         device = self.query_to_class.device
+        taken = taken_apart(logits, device, self.scale)
+        if taken is not None:
+            allowed = torch.ones(len(self.query_to_class), dtype=torch.bool)
+            own = value_strips(taken, labels, self.query_to_class, self.num_classes)
+            for strip, (_, value) in zip(
+                name_strips(taken, self.scale, allowed, True), own, strict=True
+            ):
+                if not taken.probabilities:
+                    value = ((value - strip.value) * self.scale).exp_()
+                yield strip.start, value / strip.sums
+            return
         for start, (band,) in _row_bands(logits, len(self.query_to_class), BAND_BYTES):
             given = labels[start : start + band.shape[1]]
             others = self.query_to_class[:, None, None] != given.to(device)
             own = band.masked_fill(others, -torch.inf).amax(0)
             top = band.amax(0)
             total = (band - top).mul_(self.scale).exp_().sum(0)
-            weights = (((own - top) * self.scale).exp() / total).cpu().double()
-            sums += torch.bincount(given.flatten(), weights.flatten(), minlength=self.num_classes)
-        areas = torch.bincount(labels.flatten(), minlength=self.num_classes)
-        return (sums / areas.clamp(min=1)).float()
+            yield start, (((own - top) * self.scale).exp() / total).cpu()
 
 
 def decode(
@@ -122,8 +140,8 @@ def decode(
     """
     if (prob_threshold > 0 or area_threshold > 0) and background is None:
         raise ValueError("prob_threshold and area_threshold need a vocabulary with a background")
-    device = query_to_class.device
-    allowed = torch.ones(len(query_to_class), dtype=torch.bool, device=device)
+    # Kept on the CPU, so that asking what is allowed does not wait for a GPU.
+    allowed = torch.ones(len(query_to_class), dtype=torch.bool)
     if area_threshold > 0:
         areas = _areas(
             _bands(logits, query_to_class, scale, allowed, None, False, band_bytes), num_classes
@@ -132,28 +150,49 @@ def decode(
         small = areas <= area_threshold * areas.sum()
         small[background] = False
         if (~small[query_to_class.cpu()]).any():
-            allowed = ~small.to(device)[query_to_class]
+            allowed = ~small[query_to_class.cpu()]
 
-    labels = torch.empty(logits.size, dtype=torch.int32)
-    areas = torch.zeros(num_classes, dtype=torch.int64)
-    sums = torch.zeros(num_classes, dtype=torch.float64)
+    # All stays where the map is until the end: a GPU is not waited for.
+    device = query_to_class.device
+    labels = torch.empty(logits.size, dtype=torch.int32, device=device)
+    areas = torch.zeros(num_classes, dtype=torch.int64, device=device)
+    sums = torch.zeros(num_classes, dtype=torch.float64, device=device)
     wanted = with_scores or prob_threshold > 0
     bands = _bands(logits, query_to_class, scale, allowed, background, wanted, band_bytes)
     for start, best, probability in bands:
         if prob_threshold > 0:
             best = best.masked_fill(probability < prob_threshold, background)
-        best = best.cpu()
         labels[start : start + len(best)] = best
-        areas += torch.bincount(best.flatten(), minlength=num_classes)
+        _count(areas, best)
         if with_scores:
-            weights = probability.cpu().double().flatten()
-            sums += torch.bincount(best.flatten(), weights, minlength=num_classes)
-    scores = (sums / areas.clamp(min=1)).float() if with_scores else None
+            _count(sums, best, probability.double())
+    labels, areas = labels.cpu(), areas.cpu()
+    scores = (sums.cpu() / areas.clamp(min=1)).float() if with_scores else None
     return Labels(labels, areas, scores)
+
+
+def _count(
+    totals: torch.Tensor, classes: torch.Tensor, weights: torch.Tensor | None = None
+) -> None:
+    """Add the pixels of each class (or their weights) to its total."""
+    classes = classes.flatten()
+    if totals.device.type == "cpu":
+        weights = None if weights is None else weights.flatten()
+        totals += torch.bincount(classes, weights, minlength=len(totals))
+    else:  # where bincount would be waited for
+        weights = torch.ones_like(classes) if weights is None else weights.flatten()
+        totals.scatter_add_(0, classes, weights)
 
 
 def _bands(logits, query_to_class, scale, allowed, background, with_probability, band_bytes):
     """(first row, (n, W) best classes, (n, W) their probabilities or None), from top to bottom."""
+    taken = taken_apart(logits, query_to_class.device, scale)
+    if taken is not None:
+        for strip in name_strips(taken, scale, allowed, with_probability):
+            own = strip.value if taken.probabilities else 1.0
+            probability = own / strip.sums if with_probability else None
+            yield strip.start, query_to_class[strip.query], probability
+        return
     if hasattr(logits, "pieces"):
         pieces = logits.pieces()
     else:
@@ -164,6 +203,20 @@ def _bands(logits, query_to_class, scale, allowed, background, with_probability,
         if background is not None:  # where nothing is left, not even a background word
             best = best.masked_fill(value == -torch.inf, background)
         yield start, best, probability
+
+
+def taken_apart(logits, device: torch.device, scale: float) -> Separable | None:
+    """The map as patches, where `ovseg.dense.naming_cells` can name it: on the CPU.
+
+    Args:
+        logits: any map.
+        device: where it is.
+        scale: logit scale it will be named with.
+    """
+    taken = separable(logits) if device.type == "cpu" else None
+    if taken is not None and taken.log_scale not in (None, scale):
+        return None  # the softmax gives other probabilities than those it was made of
+    return taken
 
 
 def _row_bands(logits: LogitMap, num_queries: int, band_bytes: int):
@@ -186,7 +239,8 @@ def _best_query(chunks: Iterable[torch.Tensor], scale: float, allowed, with_prob
         its_value = its_top
         free = allowed[first : first + len(band)]
         if not bool(free.all()):
-            its_value, its_query = band.masked_fill(~free[:, None, None], -torch.inf).max(0)
+            struck = ~free[:, None, None].to(band.device)
+            its_value, its_query = band.masked_fill(struck, -torch.inf).max(0)
         # The sum of the softmax in one new array: its largest term is 1.
         its_sum = (band - its_top).mul_(scale).exp_().sum(0) if with_probability else None
         if value is None:
@@ -206,7 +260,9 @@ def _best_query(chunks: Iterable[torch.Tensor], scale: float, allowed, with_prob
 
 
 def _areas(bands, num_classes: int) -> torch.Tensor:
-    areas = torch.zeros(num_classes, dtype=torch.int64)
+    areas = None
     for _, best, _ in bands:
-        areas += torch.bincount(best.flatten().cpu(), minlength=num_classes)
-    return areas
+        if areas is None:
+            areas = torch.zeros(num_classes, dtype=torch.int64, device=best.device)
+        _count(areas, best)
+    return areas.cpu()

@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 from torch.nn import functional as F
 
+from ovseg.dense.axis import source_rows
 from ovseg.dense.windows import Window
 
 #: Bytes of a map held at a time, unless a single row needs more.
@@ -63,20 +64,6 @@ class QueryRange:
     def queries(self, start: int, stop: int) -> LogitMap:
         """The same map for queries start to stop alone."""
         return self.select(torch.arange(start, min(stop, self.num_queries)))
-
-
-def source_rows(start: int, stop: int, length_out: int, length_in: int, device=None):
-    """Where rows of a bilinearly resized map come from (corners not aligned, as torch does it).
-
-    Returns:
-        Two (stop - start,) int64 tensors of the source rows above and below, and the (stop -
-        start,) float32 weight of the one below.
-    """
-    at = torch.arange(start, stop, device=device, dtype=torch.float32)
-    at = ((at + 0.5) * (length_in / length_out) - 0.5).clamp(min=0)
-    above = at.floor().long().clamp(max=length_in - 1)
-    below = (above + 1).clamp(max=length_in - 1)
-    return above, below, at - above
 
 
 def _blend_rows(source: torch.Tensor, above, below, weight) -> torch.Tensor:
@@ -143,13 +130,13 @@ class WindowLogits(QueryRange):
         return WindowLogits(self.windows, self.features, text, self.size)
 
     def _window_rows(self, index: int, start: int, stop: int) -> torch.Tensor:
-        window, patches = self.windows[index], self._patch_logits(index)
+        window, patches = self.windows[index], self.patch_logits(index)
         height, width = window.padded_size
         left, _, top, _ = window.pad
         where = source_rows(start + top, stop + top, height, patches.shape[1], patches.device)
         return _widen(_blend_rows(patches, *where), width)[:, :, left : left + window.width]
 
-    def _patch_logits(self, index: int) -> torch.Tensor:
+    def patch_logits(self, index: int) -> torch.Tensor:
         """(Q, h, w) logits of one window; those of windows further up are forgotten."""
         if index not in self._ready:
             top = self.windows[index].top

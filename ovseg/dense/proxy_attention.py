@@ -59,8 +59,9 @@ class ProxyAttention(AttentionRule):
 
     def measure(self, guide):
         """Mean similarity of the patches of each window; see `AttentionRule.measure`."""
-        # One window at a time: similarities of several are more than need be held.
-        return torch.stack([(unit.T @ unit).mean() for unit in _units(guide)])
+        # The mean of the products of all pairs is the product of the means.
+        means = _units(guide).double().mean(-1)
+        return means.square().sum(-1).float()
 
     def forward(self, block, state, guide=None, mean=None):
         """Dense features on the guide's grid; see `AttentionRule.forward`.

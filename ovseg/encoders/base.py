@@ -77,6 +77,24 @@ class Encoder(nn.Module):
         """Floating dtype of the weights."""
         return next(p.dtype for p in self.parameters() if p.is_floating_point())
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The blocks of a transformer, first to last; none where it is of another kind."""
+        return []
+
+    def compile_blocks(self, **options) -> None:
+        """Compile the blocks, each by itself, at their first run on tensors of a new shape.
+
+        Blocks of one architecture share what is compiled, so this is quick, and the weights, their
+        names and everything that is done between blocks stay as they are. Blocks that a method
+        takes apart (the last one) run as before.
+
+        Args:
+            options: for :func:`torch.compile`, such as ``mode="max-autotune"``.
+        """
+        for block in self.blocks:
+            block.compile(**options)
+
     def finish(self) -> None:
         """Cast the weights to the precision, freeze them, and switch to evaluation mode."""
         self.to(PRECISIONS[self.precision])

@@ -31,12 +31,15 @@ class TokenState:
         num_prefix: P.
         kept: for the blocks asked for (B, P + h * w, D) float32: the stream between their
             attention and their MLP, as the MLP sees it, which is normed.
+        entered: for the blocks asked for, counted from the end (1 is the last), their input
+            (B, P + h * w, D) float32.
     """
 
     tokens: torch.Tensor
     grid: tuple[int, int]
     num_prefix: int
     kept: Mapping[int, torch.Tensor] = dataclasses.field(default_factory=dict)
+    entered: Mapping[int, torch.Tensor] = dataclasses.field(default_factory=dict)
 
 
 @MODELS.register_module()
@@ -142,7 +145,13 @@ class CLIPViT(Encoder):
             raise ValueError(f"block {from_end} from the end of {len(self.blocks)} does not exist.")
         return self._trunk.pieces(self.blocks[-from_end], grid)
 
-    def tokens(self, images: torch.Tensor, before: int = 1, keep: Sequence[int] = ()) -> TokenState:
+    def tokens(
+        self,
+        images: torch.Tensor,
+        before: int = 1,
+        keep: Sequence[int] = (),
+        enter: Sequence[int] = (),
+    ) -> TokenState:
         """Run everything up to the input of the last block.
 
         Args:
@@ -150,6 +159,8 @@ class CLIPViT(Encoder):
             before: Stop before this block, counted from the end as in :meth:`block`.
             keep: Blocks whose tokens are kept on the way, counted from 0, or from the end with -1
                 for the last block (which is not run, and so cannot be kept).
+            enter: Blocks whose input is kept, counted from the end as in :meth:`block`; none
+                behind ``before``.
 
         Raises:
             ValueError: A size the patch size does not divide, or no such block to stop before.
@@ -164,9 +175,16 @@ class CLIPViT(Encoder):
             kept: dict[int, torch.Tensor] = {}
             stop = len(blocks) - before
             numbers = {block: self._block_number(block, stop) for block in keep}
+            entered: dict[int, torch.Tensor] = {}
+            entries = {len(blocks) - block: block for block in enter}
             start = 0
-            for number in sorted(set(numbers.values())):
+            for number in sorted({*numbers.values(), *entries}):
                 x = trunk.run(blocks[start:number], x, rope)
+                start = number
+                if number in entries:
+                    entered[entries[number]] = self.out(x)
+                if number not in numbers.values():
+                    continue
                 pieces = trunk.pieces(blocks[number], grid)
                 between = pieces.plain_attention(x)
                 normed = pieces.norm2(between)
@@ -174,7 +192,7 @@ class CLIPViT(Encoder):
                 x = pieces.residual_mlp(between).to(x.dtype)
                 start = number + 1
             x = trunk.run(blocks[start:stop], x, rope)
-        return TokenState(self.out(x), grid, self.num_prefix_tokens, kept)
+        return TokenState(self.out(x), grid, self.num_prefix_tokens, kept, entered)
 
     def _stretch(self, table: torch.Tensor, num_prefix: int, grid: tuple[int, int]) -> torch.Tensor:
         return resize_position_embedding(table, grid, self.position, num_prefix, self.native_grid)

@@ -167,6 +167,11 @@ class DINO(Encoder):
         """Stable name of architecture and weights."""
         return fingerprint(self._name, self._source)
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The blocks of the transformer, first to last."""
+        return list(self.vit.blocks)
+
     def features(self, images: Tensor) -> FeatureState:
         """Give the patch features of images.
 

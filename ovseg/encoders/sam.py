@@ -94,6 +94,11 @@ class SAM(Encoder):
         return fingerprint(self._name, self._source)
 
     @property
+    def blocks(self) -> list[torch.nn.Module]:
+        """The blocks of the image encoder, first to last."""
+        return list(self.sam.image_encoder.blocks)
+
+    @property
     def patch_size(self) -> int:
         """Side of a patch, in pixels."""
         return self.architecture.patch_size

@@ -18,6 +18,10 @@ class Refiner(nn.Module):
         encoder: name of the encoder it reads, one of the segmentor's ``encoders``; None for none.
     """
 
+    #: Blocks of the image tower, counted from the end, whose input on the whole picture it looks
+    #: at. Where the protocol reads pictures whole it finds them under `whole_tokens`.
+    enter: tuple[int, ...] = ()
+
     def __init__(self, encoder: str | None = None) -> None:
         super().__init__()
         self.encoder = encoder
@@ -45,3 +49,14 @@ class Refiner(nn.Module):
             Labels at ``size``.
         """
         raise NotImplementedError
+
+
+def whole_tokens(encoder: nn.Module, before: int, size: tuple[int, int]) -> tuple:
+    """The key of `Picture.once` for the input of a block of a tower on the whole picture.
+
+    Args:
+        encoder: the tower.
+        before: the block, counted from the end.
+        size: (H, W) at which the picture is read, without padding.
+    """
+    return (encoder, "whole_tokens", before, size)

@@ -15,12 +15,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ovseg.dense.decode import Labels, Naming
+from ovseg.dense.decode import Labels, Naming, decode
 from ovseg.dense.logit_map import LogitMap, Resized, WindowLogits
 from ovseg.dense.picture import Picture
 from ovseg.dense.windows import WholeImage
 from ovseg.errors import ConfigError
-from ovseg.refine.base import Refiner
+from ovseg.refine.base import Refiner, whole_tokens
 from ovseg.refine.clustering import dbscan, median_filter
 from ovseg.registry import MODELS
 
@@ -32,8 +32,9 @@ _SMOOTH = 4
 class CLIPtraseRefiner(Refiner):
     """Denoising, clustering and vote of CLIPtrase, for the labels of any method.
 
-    The picture is read once more by the CLIP image tower, whole, whatever windows the labels were
-    made from. Where no cluster is found labels stay as they are.
+    The picture is read whole by the CLIP image tower, whatever windows the labels were made from:
+    once more, unless the protocol reads it whole as well and it is no larger than
+    ``max_patches``. Where no cluster is found labels stay as they are.
 
     Source: Shao et al., Explore the Potential of CLIP for Training-Free Open Vocabulary Semantic
     Segmentation, ECCV 2024, and its public code, with which it agrees.
@@ -50,6 +51,8 @@ class CLIPtraseRefiner(Refiner):
     Raises:
         ValueError: if a number is not positive.
     """
+
+    enter = (2,)
 
     def __init__(
         self,
@@ -82,7 +85,8 @@ class CLIPtraseRefiner(Refiner):
         found = naming.decode(logits)
         clusters = self.clusters(picture, encoder)
         if clusters is not None:
-            labels = vote(found.labels, Resized(clusters, size), naming.num_classes)
+            clusters, device = Resized(clusters, size), naming.query_to_class.device
+            labels = vote(found.labels, clusters, naming.num_classes, device)
             areas = torch.bincount(labels.flatten(), minlength=naming.num_classes)
             found = Labels(labels, areas, None)
         if with_scores:
@@ -100,7 +104,10 @@ class CLIPtraseRefiner(Refiner):
             pixels = F.interpolate(pixels[None], size, mode="bilinear", antialias=True)[0]
         size = tuple(pixels.shape[-2:])
         (window,) = WholeImage()(*size, patch)
-        state = encoder.tokens(window.cut(pixels)[None], before=2)
+        state = picture.once(
+            whole_tokens(encoder, 2, size),
+            lambda: encoder.tokens(window.cut(pixels)[None], before=2),
+        )
         alike = denoised(resemblance(encoder.block(2, state.grid), state)[0], state.num_prefix)
         count = len(alike)
         eps = self.eps or 1.1 * math.sqrt(count / 441)
@@ -151,25 +158,23 @@ def smoothed(maps: torch.Tensor) -> torch.Tensor:
     return torch.stack([median_filter(plane, 2 * _SMOOTH - 1) for plane in maps])
 
 
-def vote(labels: torch.Tensor, clusters: LogitMap, num_classes: int) -> torch.Tensor:
+def vote(
+    labels: torch.Tensor, clusters: LogitMap, num_classes: int, device: torch.device | str = "cpu"
+) -> torch.Tensor:
     """Give each cluster's pixels their most frequent class, the first of equals.
 
     Args:
         labels: (H, W) int32.
         clusters: (K, H, W) map; a pixel belongs to the cluster that is largest there.
         num_classes: C.
+        device: where the map of clusters is.
 
     Returns:
         (H, W) int32.
     """
-    height, width = clusters.size
-    step = max(1, 2**22 // (clusters.num_queries * width))
-    member = torch.cat(
-        [
-            clusters.rows(start, min(start + step, height)).argmax(0).cpu()
-            for start in range(0, height, step)
-        ]
-    )
+    # Naming clusters is naming classes.
+    each = torch.arange(clusters.num_queries, device=device)
+    member = decode(clusters, each, clusters.num_queries, scale=1.0).labels.long()
     joint = member.flatten() * num_classes + labels.flatten()
     counts = torch.bincount(joint, minlength=clusters.num_queries * num_classes)
     winners = counts.view(clusters.num_queries, num_classes).argmax(1)

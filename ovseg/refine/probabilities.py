@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
-from ovseg.dense.decode import Naming
+from ovseg.dense.decode import Naming, taken_apart
 from ovseg.dense.logit_map import LogitMap, QueryRange, bands
+from ovseg.dense.naming_cells import name_strips, queries_above
 
 
 class ClassProbabilities(QueryRange):
@@ -47,6 +50,17 @@ class ClassProbabilities(QueryRange):
         height, width = logits.size
         queries = naming.query_to_class
         sums, top = (torch.empty(height, width, device=queries.device) for _ in range(2))
+        taken = taken_apart(logits, queries.device, naming.scale)
+        if taken is not None:
+            every = torch.ones(len(queries), dtype=torch.bool)
+            for strip in name_strips(taken, naming.scale, every, with_sums=True):
+                rows = slice(strip.start, strip.start + len(strip.value))
+                if taken.probabilities:
+                    sums[rows], top[rows] = strip.sums.log(), strip.value / strip.sums
+                else:
+                    sums[rows] = strip.value * naming.scale + strip.sums.log()
+                    top[rows] = 1 / strip.sums
+            return cls(logits, queries, naming.num_classes, naming.scale, sums, top)
         for start, stop in bands(height, len(queries), width):
             scaled = logits.rows(start, stop) * naming.scale
             sums[start:stop] = scaled.logsumexp(0)
@@ -67,6 +81,23 @@ class ClassProbabilities(QueryRange):
         largest = found.new_zeros(self.count, *found.shape[1:])
         index = self._query_to_class[:, None, None].expand_as(found)
         return largest.scatter_reduce_(0, index, found, "amax")
+
+    def likely(self, threshold: float) -> torch.Tensor:
+        """Classes that are as probable as this somewhere, and maybe some that are not.
+
+        Args:
+            threshold: above 0.
+
+        Returns:
+            (K,) int64, rising.
+        """
+        taken = taken_apart(self._logits, self._query_to_class.device, self._scale)
+        if taken is None:
+            return torch.arange(self.count)
+        bars = self._sums + math.log(threshold) - 1e-4  # what rounding may do
+        bars = bars.exp() if taken.probabilities else bars / self._scale
+        queries = queries_above(taken, len(self._query_to_class), bars)
+        return self._query_to_class[queries].unique()
 
     def select(self, classes: torch.Tensor) -> ClassProbabilities:
         """The map of some classes (K,) int64 only, in rising order."""

@@ -91,16 +91,25 @@ class SAMRefiner(Refiner):
         """The regions to prompt, in pixels of the smaller map."""
         small = tuple(max(1, side // self.shrink) for side in labels.shape)
         labels = _nearest(labels, small).long()
+        classes = labels.unique()
+        if self.coarse_threshold > 0:
+            # No other class is as probable as the threshold at any pixel.
+            likely = probabilities.likely(self.coarse_threshold).to(labels.device)
+            classes = torch.cat([classes, likely]).unique()
+            probabilities = probabilities.select(classes)
+        else:
+            classes = torch.arange(probabilities.count)
         source = Resized(probabilities, small)
         own, top = torch.empty(small), torch.empty(small)
         peaks = torch.zeros(probabilities.count)
+        own_place = torch.searchsorted(classes, labels)
         for start, stop in bands(small[0], self.shrink**2 * probabilities.count, small[1]):
             band = source.rows(start, stop)
-            here = labels[start:stop].to(band.device)
+            here = own_place[start:stop].to(band.device)
             own[start:stop] = band.gather(0, here[None])[0].cpu()
             top[start:stop] = band.amax(0).cpu()
             peaks = torch.maximum(peaks, band.amax((1, 2)).cpu())
-        nowhere = (top < self.coarse_threshold) | (peaks < self.coarse_threshold)[labels]
+        nowhere = (top < self.coarse_threshold) | (peaks < self.coarse_threshold)[own_place]
         labels = labels.masked_fill(nowhere, -1)
         return find_regions(labels.numpy(), own.numpy(), self.minimal_area)
 

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -38,6 +39,7 @@ from ovseg.dense import (
     spliceable_size,
 )
 from ovseg.errors import ConfigError
+from ovseg.refine.base import whole_tokens
 from ovseg.registry import MODELS
 from ovseg.segmentors.preprocessor import ImagePreprocessor
 from ovseg.segmentors.protocol import Protocol
@@ -71,6 +73,9 @@ class TrainingFreeSegmentor(BaseModel):
         templates: name of a template set, or a list of templates with ``{}``.
         window_batch: how many windows go through the encoder at a time.
         text_cache: keep text embeddings on disk.
+        compile: compile the blocks of the encoders by `torch.compile`: True, or a dict of its
+            options. Worth it where many pictures of few sizes are segmented, since every new size
+            of window is compiled anew; a GPU gains most.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class TrainingFreeSegmentor(BaseModel):
         templates: str | list[str] = "openai80",
         window_batch: int = 16,
         text_cache: bool = True,
+        compile: bool | dict = False,
     ) -> None:
         self_protocol = Protocol.load(protocol)
         super().__init__(
@@ -121,6 +127,8 @@ class TrainingFreeSegmentor(BaseModel):
         self.window_batch = window_batch
         self.vocabulary: Vocabulary | None = None
         self._wanted = (vocabulary, background)
+        if compile is not False:
+            self.compile_encoders(**({} if compile is True else compile))
         self.register_buffer("text", torch.empty(0), persistent=False)
         self.register_buffer("query_to_class", torch.empty(0, dtype=torch.long), persistent=False)
 
@@ -155,6 +163,11 @@ class TrainingFreeSegmentor(BaseModel):
                     f"{type(part).__name__} asks for the encoder {name!r}, which is not among "
                     f"{known}: add it to `encoders`"
                 )
+
+    def compile_encoders(self, **options) -> None:
+        """Compile the blocks of all image encoders; options are those of `torch.compile`."""
+        for encoder in (self.image_encoder, *self.encoders.values()):
+            encoder.compile_blocks(**options)
 
     def encoder_of(self, part: nn.Module) -> nn.Module | None:
         """The frozen model that a guide, aggregator or refiner asks for by name."""
@@ -381,19 +394,29 @@ class TrainingFreeSegmentor(BaseModel):
             common = (torch.cat([self.attention.measure(guide) for _, guide in held]).mean(),)
             guided = (held.pop(0) for _ in range(len(held)))
         for batch, guide in guided:
-            state = batch.tokens(self.image_encoder, self.kept_blocks)
+            state = batch.tokens(self.image_encoder, self.kept_blocks, self.entered_blocks)
+            self.remember_entered(state, batch)
             if self.class_token_factor:
                 tokens = self.last_block_with_class_tokens(state, batch)
             else:
                 tokens = self.last_block(state, guide, *common)
             yield tokens if self.splice else self.embed(tokens, batch)
 
+    def remember_entered(self, state, batch: WindowBatch) -> None:
+        """Note on the pictures what the refiner will look at, so that it need not read them."""
+        for block in self.entered_blocks:
+            for i, picture in enumerate(batch.pictures):
+                tokens = state.entered[block][i : i + 1]
+                one = dataclasses.replace(state, tokens=tokens, kept={}, entered={})
+                key = whole_tokens(self.image_encoder, block, picture.size)
+                picture.once(key, lambda one=one: one)
+
     def guide_features(self, batch: WindowBatch) -> torch.Tensor | None:
         """What the guide sees of windows, if there is one."""
         if self.guide is None:
             return None
         if self.guide.encoder == "clip":  # read once, with all that is wanted of it
-            batch.tokens(self.image_encoder, self.kept_blocks)
+            batch.tokens(self.image_encoder, self.kept_blocks, self.entered_blocks)
         return self.guide(batch, self.encoder_of(self.guide))
 
     def embed(self, tokens: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
@@ -457,3 +480,9 @@ class TrainingFreeSegmentor(BaseModel):
         parts = (self.guide,) if self.splice else (self.guide, self.aggregator, self.foreground)
         wanted = [part.keep for part in parts if part is not None and part.encoder == "clip"]
         return tuple(sorted(set().union(*wanted)))
+
+    @property
+    def entered_blocks(self) -> tuple[int, ...]:
+        """Blocks of the image tower whose input the refiner looks at, where pictures are whole."""
+        whole = self.refiner is not None and self.refiner.encoder == "clip" and not self.splice
+        return self.refiner.enter if whole and self.protocol.crop is None else ()

@@ -1,0 +1,54 @@
+"""A picture that is read whole is read once, for the labels and for the clusters that vote."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.drawn import draw_picture
+from tests.small_methods import give_words, small_method
+
+
+def passes(model, monkeypatch):
+    calls, read = [], model.image_encoder.tokens
+
+    def tokens(images, *args, **kwargs):
+        calls.append(tuple(images.shape))
+        return read(images, *args, **kwargs)
+
+    monkeypatch.setattr(model.image_encoder, "tokens", tokens)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("protocol", "max_patches", "shared"),
+    [({}, 2304, True), ({}, 6, False), (dict(crop=32, stride=16), 2304, False)],
+)
+def test_whole_pictures_are_read_once(protocol, max_patches, shared, monkeypatch):
+    settings = dict(protocol=protocol, refiner=dict(max_patches=max_patches))
+    made, twice = (small_method("cliptrase_vit-b16", **settings) for _ in range(2))
+    twice.model.refiner.enter = ()  # as if nobody knew what it will look at
+    images = [draw_picture(h, w, seed=4).permute(1, 2, 0).numpy() for h, w in ((48, 64), (64, 48))]
+    images.append(images[0][:, ::-1].copy())
+    classes = give_words(made)
+    give_words(twice)
+    calls = passes(made.model, monkeypatch)
+    found = made.segment(images, classes, batch_size=3)
+    alone = [made.segment(image) for image in images]
+    expected = [twice.segment(image) for image in images]
+    # Together: the first and the last picture in one pass, the second in another.
+    assert (len(calls) == 2 + 3) == shared
+    for one, single, other in zip(found, alone, expected, strict=True):
+        assert (one.mask == other.mask).mean() > 0.999
+        assert (single.mask == other.mask).all()
+
+
+def test_the_input_of_a_block_is_kept():
+    encoder = small_method("maskclip_vit-b16").model.image_encoder
+    images = torch.randn(2, 3, 32, 48)
+    last = len(encoder.blocks)
+    state = encoder.tokens(images, keep=(-2,), enter=tuple(range(1, last + 1)))
+    assert set(state.entered) == set(range(1, last + 1)) and set(state.kept) == {-2}
+    for block, tokens in state.entered.items():
+        torch.testing.assert_close(tokens, encoder.tokens(images, before=block).tokens)
+    assert torch.equal(state.entered[1], state.tokens)

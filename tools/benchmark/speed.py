@@ -1,0 +1,468 @@
+"""How near a method comes to the speed of its encoders, and what memory it takes.
+
+    python tools/benchmark/speed.py maskclip_vit-b16 --size 683 1024 --classes 150 --random
+
+In one run, on one picture:
+
+- the floor: the forward passes of all frozen encoders, on exactly the tensors that the method
+  hands them, and nothing else (the last block of CLIP as CLIP runs it; SAM's mask decoder counts);
+- the whole method, from a uint8 picture to labels at its size, and the ratio of the two;
+- a plain loop of the authors' steps, as one would write it down: window by window, every class
+  enlarged to all pixels, softmax, argmax;
+- of each the most memory held above the weights.
+
+The first run of the method, which is not counted, is told as well (``first``, in seconds of the
+processor), with what its forward passes took; with ``--repeats 0`` it is all that is done.
+
+All are taken in turns, several times; medians are told. ``cpu`` is the time of this process on all
+of its threads, which other programs of a busy machine hardly change; ``wall`` is what passed
+meanwhile. On a GPU work is waited for before and behind what is timed, nowhere else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import ctypes.util
+import dataclasses
+import json
+import statistics
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmseg.structures import SegDataSample
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+
+import ovseg
+from ovseg.datasets.scenes.render import render
+from ovseg.dense import Picture, PlainAttention
+from ovseg.encoders import CLIPViT
+from ovseg.text import Vocabulary
+
+#: Methods of encoders that are forward passes.
+_PASSES = ("tokens", "features", "encode", "prompt_masks", "multiscale")
+_PARTS = ("floor", "whole", "plain")
+
+
+class Meter:
+    """Times and memory of functions, on a CPU or a GPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def wait(self) -> None:
+        """Until the GPU is done."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def turn(self, function: Callable[[], Any]) -> dict[str, float | None]:
+        """Seconds that passed, seconds of the processor, and MiB held at the most above before.
+
+        Memory is None where nothing tells.
+        """
+        account = self._cuda_account if self.device.type == "cuda" else self._linux_account
+        self.wait()
+        peak = account()
+        wall, cpu = time.perf_counter(), time.process_time()
+        function()
+        self.wait()
+        seconds = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+        return {**seconds, "peak_mib": peak()}
+
+    def _cuda_account(self) -> Callable[[], float | None]:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(self.device)
+        before = torch.cuda.memory_allocated(self.device)
+        return lambda: (torch.cuda.max_memory_allocated(self.device) - before) / 2**20
+
+    def _linux_account(self) -> Callable[[], float | None]:
+        clear = Path("/proc/self/clear_refs")
+        if not clear.exists():
+            return lambda: None
+        _give_back_memory()
+        clear.write_text("5")
+        before = _memory_kib("VmRSS")
+        return lambda: (_memory_kib("VmHWM") - before) / 2**10
+
+
+def _memory_kib(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
+
+
+def _give_back_memory() -> None:
+    """What was freed goes back to the system, so that it does not count as held before."""
+    library = ctypes.util.find_library("c")
+    if library is not None and hasattr(ctypes.CDLL(library), "malloc_trim"):
+        ctypes.CDLL(library).malloc_trim(0)
+
+
+# -- the floor -----------------------------------------------------------------------------------
+
+
+def encoders_of(model: nn.Module) -> dict[str, nn.Module]:
+    """The frozen models whose forward passes are the floor."""
+    return {"image_encoder": model.image_encoder, **dict(getattr(model, "encoders", {}))}
+
+
+@dataclasses.dataclass(frozen=True)
+class Pass:
+    """A forward pass of an encoder.
+
+    Attributes:
+        name: of the encoder and its method.
+        again: does the same once more.
+        seconds: of the processor that it took; on a GPU, to be asked for.
+    """
+
+    name: str
+    again: Callable[[], Any]
+    seconds: float
+
+
+@contextmanager
+def recorded(model: nn.Module) -> Iterator[list[Pass]]:
+    """Forward passes of encoders while the context is open, to be done again."""
+    calls: list[Pass] = []
+    patched = []
+    for name, encoder in encoders_of(model).items():
+        for method in _PASSES:
+            original = getattr(encoder, method, None)
+            if original is None:
+                continue
+
+            def call(*args, original=original, encoder=encoder, name=name, method=method, **kw):
+                began = time.process_time()
+                found = original(*args, **kw)
+                seconds = time.process_time() - began
+                again = _again(encoder, original, args, kw)
+                calls.append(Pass(f"{name}.{method}", again, seconds))
+                return found
+
+            setattr(encoder, method, call)
+            patched.append((encoder, method))
+    try:
+        yield calls
+    finally:
+        for encoder, method in patched:
+            delattr(encoder, method)
+
+
+def _again(encoder: nn.Module, original: Callable, args: tuple, kw: dict) -> Callable[[], Any]:
+    """The same pass; one of CLIP that stops before the last block goes to the end."""
+    whole = isinstance(encoder, CLIPViT) and kw.get("before", 1) == 1 and len(args) == 1
+
+    def again():
+        with torch.no_grad():
+            found = original(*args, **kw)
+            if whole:
+                tokens = PlainAttention().read(encoder.last_block, found)
+                found = encoder.project(tokens[:, found.num_prefix :])
+        return found
+
+    return again
+
+
+# -- the plain loop ------------------------------------------------------------------------------
+
+
+class _Held:
+    """A map of all queries at all pixels."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        self.values, self.size, self.num_queries = values, tuple(values.shape[-2:]), len(values)
+
+    def rows(self, start: int, stop: int) -> torch.Tensor:
+        return self.values[:, start:stop].clone()
+
+    def select(self, queries: torch.Tensor) -> _Held:
+        return _Held(self.values[queries.to(self.values.device)])
+
+    def queries(self, start: int, stop: int) -> _Held:
+        return _Held(self.values[start:stop])
+
+
+@torch.no_grad()
+def plain_loop(model: nn.Module, image: np.ndarray) -> torch.Tensor:
+    """Labels (H, W) by the authors' steps: window after window, all maps held whole."""
+    size = image.shape[:2]
+    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    data = model.data_preprocessor({"inputs": [tensor], "data_samples": None}, False)
+    picture = Picture(data["inputs"][0], data["originals"][0])
+    together, model.window_batch = model.window_batch, 1
+    try:
+        (logits,) = model.logits([picture])
+    finally:
+        model.window_batch = together
+    if hasattr(logits, "windows"):
+        logits = _stitched(logits)
+    else:  # one grid of the whole picture
+        logits = logits.rows(0, logits.size[0])
+    logits = F.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
+    if model.protocol.softmax == "patches":
+        probabilities = logits
+    else:
+        probabilities = (logits * model.scale).softmax(0)
+    if model.refiner is None:
+        classes = probabilities.argmax(0)
+        return model.query_to_class[classes].int().cpu()
+    if model.protocol.softmax == "patches":
+        logits = probabilities.clamp(min=torch.finfo(torch.float32).tiny).log() / model.scale
+    naming, encoder = model.naming(), model.encoder_of(model.refiner)
+    return model.refiner(_Held(logits), picture, naming, size, encoder).labels
+
+
+def _stitched(logits) -> torch.Tensor:
+    """(Q, H, W) mean over windows."""
+    total = logits.text.new_zeros(len(logits.text), *logits.size)
+    count = logits.text.new_zeros(logits.size)
+    for i, window in enumerate(logits.windows):
+        patches = logits.patch_logits(i)[None]
+        shown = F.interpolate(patches, window.padded_size, mode="bilinear", align_corners=False)[0]
+        left, _, top, _ = window.pad
+        place = (
+            slice(window.top, window.top + window.height),
+            slice(window.left, window.left + window.width),
+        )
+        inside = shown[:, top : top + window.height, left : left + window.width]
+        total[:, place[0], place[1]] += inside
+        count[place] += 1
+    return total / count
+
+
+# -- words that are heard ------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def hear_words(model: nn.Module, image: np.ndarray, count: int) -> None:
+    """Words for a model of random weights: what patches of the picture look like, less their mean.
+
+    Random towers make all patches alike and no word resembles any of them; every pixel would get
+    one class, and nothing would be refined. The logit scale is set so that the best class of a
+    typical patch has half of the probability.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    data = model.data_preprocessor({"inputs": [tensor], "data_samples": None}, False)
+    picture = Picture(data["inputs"][0], data["originals"][0])
+    ((_, features),) = model.read([picture])
+    if model.splice:
+        features = [model._project(tokens[None])[0] for tokens in features]
+    units = F.normalize(torch.cat([part.flatten(0, 1) for part in features]), dim=-1)
+    centered = F.normalize(units - units.mean(0), dim=-1)
+    order = torch.linspace(0, len(units) - 1, count).long()
+    words = centered[order.to(centered.device)]
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(words.shape, generator=generator).to(words.device)
+    words = F.normalize(words + 0.02 * noise / words.shape[1] ** 0.5, dim=-1)
+    model.vocabulary = Vocabulary.load([f"class {i}" for i in range(count)])
+    model.query_to_class = torch.arange(count, device=words.device)
+    model.text = words
+    some = units[:: max(1, len(units) // 256)] @ words.T
+    scale = 1.0
+    while float((some * scale).softmax(1).amax(1).median()) < 0.5 and scale < 1e5:
+        scale *= 1.25
+    model.protocol = dataclasses.replace(model.protocol, logit_scale=scale)
+
+
+# -- the report ----------------------------------------------------------------------------------
+
+
+def measure(
+    model: nn.Module, image: np.ndarray, repeats: int, parts: Iterable[str] = _PARTS
+) -> dict[str, Any]:
+    """Everything about a model that has its words, on one picture."""
+    meter = Meter(next(model.parameters()).device)
+    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+    def whole():
+        sample = SegDataSample(metainfo={"ori_shape": image.shape[:2]})
+        data = model.data_preprocessor({"inputs": [tensor], "data_samples": [sample]}, False)
+        return model.predict(**data)[0].pred_sem_seg.data[0]
+
+    with recorded(model) as calls:
+        began = time.process_time()
+        labels = whole()
+        first = {"whole": time.process_time() - began}
+    for one in calls:
+        first[one.name] = first.get(one.name, 0.0) + one.seconds
+
+    def floor():
+        for one in calls:
+            one.again()
+
+    plain_labels: deque[torch.Tensor] = deque(maxlen=1)
+
+    def plain():
+        plain_labels.append(plain_loop(model, image))
+
+    functions = {"floor": floor, "whole": whole, "plain": plain}
+    functions = {part: functions[part] for part in _PARTS if part in parts and repeats > 0}
+    report: dict[str, Any] = {"passes": _counted(one.name for one in calls), "parts": {}}
+    if meter.device.type == "cpu":
+        report["first"] = first
+    taken: dict[str, list[dict[str, float | None]]] = {part: [] for part in functions}
+    for _ in range(repeats):
+        for part, function in functions.items():
+            taken[part].append(meter.turn(function))
+    if "plain" in functions:  # is it the same method?
+        agree = (plain_labels[-1].to(labels.device) == labels).float().mean()
+        report["plain_agreement"] = float(agree)
+    for part in functions:
+        peaks = [turn["peak_mib"] for turn in taken[part]]
+        entry: dict[str, Any] = {"peak_mib": None if None in peaks else max(peaks)}
+        for clock in ("wall", "cpu"):
+            every = [turn[clock] for turn in taken[part]]
+            entry[clock] = statistics.median(every)
+            entry[f"{clock}_all"] = every
+        report["parts"][part] = entry
+    clock = "wall" if meter.device.type == "cuda" else "cpu"
+    report["clock"] = clock
+    base = report["parts"].get("floor")
+    for part, entry in report["parts"].items():
+        if base is not None and part != "floor":
+            entry["ratio"] = entry[clock] / base[clock]
+            pairs = zip(entry[f"{clock}_all"], base[f"{clock}_all"], strict=True)
+            entry["ratio_of_turns"] = statistics.median(one / other for one, other in pairs)
+    report["classes_found"] = len(labels.unique())
+    return report
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def table(reports: list[dict[str, Any]]) -> str:
+    """Markdown, a line for each method."""
+    lines = [
+        "| method | size | classes | precision | floor (s) | whole (s) | ratio | "
+        "whole's peak (MiB) | plain loop (s) | its ratio | its peak (MiB) |",
+        "|---" * 11 + "|",
+    ]
+    for report in reports:
+        parts, clock = report["parts"], report["clock"]
+
+        def told(part: str, key: str, digits: int, parts=parts) -> str:
+            value = parts.get(part, {}).get(key)
+            return "" if value is None else f"{value:.{digits}f}"
+
+        lines.append(
+            f"| {report['model']} | {report['size'][0]} x {report['size'][1]} "
+            f"| {report['classes']} | {report['precision']} | {told('floor', clock, 3)} "
+            f"| {told('whole', clock, 3)} | {told('whole', 'ratio', 3)} "
+            f"| {told('whole', 'peak_mib', 0)} | {told('plain', clock, 3)} "
+            f"| {told('plain', 'ratio', 3)} | {told('plain', 'peak_mib', 0)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def picture_of(size: tuple[int, int], path: str | None) -> np.ndarray:
+    """A photograph brought to a size, or a drawn scene: (H, W, 3) uint8."""
+    if path is None:
+        return render((5, 0), size).image
+    with Image.open(path) as image:
+        return np.array(image.convert("RGB").resize(size[::-1], Image.Resampling.BICUBIC))
+
+
+def build(name: str, args: argparse.Namespace, image: np.ndarray, classes: str) -> nn.Module:
+    """A model with its words."""
+    overrides: dict[str, Any] = json.loads(args.override)
+    if args.random:
+        overrides = {"templates": "none", "text_cache": False, **overrides}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = ovseg.create_model(
+            name,
+            pretrained=None if args.random else True,
+            device=args.device,
+            precision=args.precision,
+            **overrides,
+        ).model
+    if args.no_refiner:
+        model.refiner = None
+    if args.random and hasattr(model, "protocol"):
+        count = int(classes) if classes.isdigit() else len(Vocabulary.load(classes))
+        hear_words(model, image, count)
+    else:
+        count = [f"class {i}" for i in range(int(classes))] if classes.isdigit() else classes
+        model.set_vocabulary(count)
+    if args.compile:
+        model.compile_encoders()
+    return model
+
+
+def run(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """One report for each model and vocabulary."""
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    image = picture_of(tuple(args.size), args.image)
+    reports = []
+    for name in args.models:
+        for classes in args.classes:
+            model = build(name, args, image, classes)
+            report = {
+                "model": name + (" without refinement" if args.no_refiner else ""),
+                "size": list(image.shape[:2]),
+                "classes": len(model.vocabulary),
+                "precision": args.precision or "fp32",
+                "random_weights": args.random,
+                "compiled": args.compile,
+                "device": str(next(model.parameters()).device),
+                "threads": torch.get_num_threads(),
+                "torch": torch.__version__,
+                "ovseg": ovseg.__version__,
+                "repeats": args.repeats,
+                **measure(model, image, args.repeats, args.parts),
+            }
+            reports.append(report)
+            _write(args.out, reports)
+            if args.repeats == 0:
+                print(name, json.dumps(report["first"]), flush=True)
+            print(table([report]).splitlines()[-1], flush=True)
+    return reports
+
+
+def _write(out: Path | None, reports: list[dict[str, Any]]) -> None:
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.with_suffix(".json").write_text(json.dumps(reports, indent=1) + "\n", encoding="utf-8")
+        out.with_suffix(".md").write_text(table(reports), encoding="utf-8")
+
+
+def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="+", help="names of models, or paths of configs")
+    parser.add_argument("--size", type=int, nargs=2, default=(683, 1024), metavar=("H", "W"))
+    parser.add_argument(
+        "--classes", nargs="+", default=["150"], help="vocabularies, or numbers of made-up classes"
+    )
+    parser.add_argument("--image", help="a photograph; by default a drawn scene")
+    parser.add_argument("--random", action="store_true", help="random weights")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
+    parser.add_argument("--device", help="by default a GPU if there is one")
+    parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"])
+    parser.add_argument("--threads", type=int, help="threads of torch and of naming")
+    parser.add_argument("--no-refiner", action="store_true", help="leave out step 5")
+    parser.add_argument("--compile", action="store_true", help="compile the encoders")
+    parser.add_argument("--override", default="{}", help="JSON: anything of the model's config")
+    parser.add_argument("--out", type=Path, help="where to write OUT.json and OUT.md")
+    reports = run(parser.parse_args(argv))
+    print(table(reports))
+    return reports
+
+
+if __name__ == "__main__":
+    main()
