@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from ovseg.apis.training import train_model
 from ovseg.apis.zoo import config_root
 from ovseg.datasets.scenes.classes import CLASSES
-from ovseg.encoders.sources import nano_file, nano_models
+from ovseg.encoders.sources import nano_file
 from ovseg.registry import MODELS
 from tests.tools.nano import pack_fcclip
 
@@ -84,10 +84,6 @@ def test_something_else_is_refused(tmp_path):
         pack_fcclip.pack(tmp_path / "x.pth", tmp_path, "a test")
 
 
-SHIPPED = pytest.mark.skipif(NAME not in nano_models(), reason="its weights are not packaged yet")
-
-
-@SHIPPED
 def test_the_record_is_of_the_shipped_weights():
     record = json.loads(nano_file(f"{NAME}.record.json").read_text())
     weights = nano_file(f"{NAME}.safetensors").read_bytes()
@@ -97,7 +93,6 @@ def test_the_record_is_of_the_shipped_weights():
     assert set(record["scores"]) == {"ScenesDataset", "UnseenScenesDataset"}
 
 
-@SHIPPED
 def test_the_shipped_head_segments_scenes():
     import ovseg
     from ovseg.datasets.scenes.render import render

@@ -18,12 +18,13 @@ def place(tmp_path_factory):
     config = train_config(root / "data", root / "unused")
     for name in ("work_dir", "experiment_name"):
         config.pop(name)
-    (root / "config.py").write_text(config.pretty_text)
+    # A name of its own: runs of one name in one second share their log.
+    (root / "train_tool.py").write_text(config.pretty_text)
     return root
 
 
 def run(place, work, *arguments):
-    return main([str(place / "config.py"), "--work-dir", str(place / work), *arguments])
+    return main([str(place / "train_tool.py"), "--work-dir", str(place / work), *arguments])
 
 
 def iterations(place, work):
