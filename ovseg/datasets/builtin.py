@@ -13,8 +13,7 @@ from ovseg.datasets.coco import COCOObject81, COCOPanoptic133, COCOStuff171
 from ovseg.datasets.draws import EndlessSampler, SeededSamples
 from ovseg.datasets.folder import FolderDataset
 from ovseg.datasets.folder_panoptic import FolderPanopticDataset
-from ovseg.datasets.image_folder import ImageFolder
-from ovseg.datasets.images import ImagesDataset
+from ovseg.datasets.images import ImageFolder
 from ovseg.datasets.mapillary import MapillaryPanoptic65, MapillaryVistas65
 from ovseg.datasets.panoptic_transforms import LoadPanoptic, PackPanoptic
 from ovseg.datasets.pascal import (
@@ -47,7 +46,6 @@ __all__ = [
     "GivenBoxes",
     "GridBoxes",
     "ImageFolder",
-    "ImagesDataset",
     "LargeScaleJitter",
     "LoadImage",
     "LoadMask",

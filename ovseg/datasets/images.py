@@ -11,19 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from ovseg.datasets.folder import IMAGE_SUFFIXES
 from ovseg.errors import DatasetError
 from ovseg.registry import DATASETS, TRANSFORMS
 
 # isort: split
 from mmengine.dataset import BaseDataset
 
-__all__ = ["ImagesDataset", "category_names"]
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+__all__ = ["ImageFolder", "category_names", "read_boxes"]
 
 
 @DATASETS.register_module()
-class ImagesDataset(BaseDataset):
+class ImageFolder(BaseDataset):
     """The images of a folder and its subfolders; no label is needed.
 
     Args:
@@ -34,12 +33,14 @@ class ImagesDataset(BaseDataset):
             (``given_boxes``, corners). Only its images are used, those without a box too.
         words: The boxes have words (``category_id``): samples have ``given_labels``, counted along
             the sorted ids of ``categories``, and only images with a box are used.
+        length: Take so many of the images, drawn by ``seed``; None takes all.
+        seed: Which ones are drawn.
         pipeline: Transforms; the first is usually `LoadImage`.
         test_mode: As in MMEngine.
 
     Raises:
-        DatasetError: A folder or file is missing, there is no image in it, or the file is of
-            another layout.
+        DatasetError: A folder or file is missing, there are fewer images in it than asked for, or
+            the file is of another layout.
     """
 
     def __init__(
@@ -48,13 +49,16 @@ class ImagesDataset(BaseDataset):
         img_path: str = "",
         ann_file: str = "",
         words: bool = False,
+        length: int | None = None,
+        seed: int = 0,
         pipeline: Sequence[dict | Callable] = (),
         test_mode: bool = False,
     ) -> None:
         self.folder = Path(data_root, img_path)
         self.words = words
+        self.length, self.seed = length, seed
         if words and not ann_file:
-            raise DatasetError("ImagesDataset: words come with boxes, from a file named ann_file.")
+            raise DatasetError("ImageFolder: words come with boxes, from a file named ann_file.")
         if not self.folder.is_dir():
             raise DatasetError(
                 f"Folder of images {self.folder} does not exist; set data_root and img_path."
@@ -70,21 +74,34 @@ class ImagesDataset(BaseDataset):
     def load_data_list(self) -> list[dict]:
         """One small dict for each image, in the order of their names."""
         samples = self._listed() if self.boxes_file else self._found()
+        source, wanted = self.boxes_file or self.folder, 1 if self.length is None else self.length
         if not samples:
             raise DatasetError(
-                f"There is no image in {self.boxes_file or self.folder} (looked for "
-                f"{', '.join(SUFFIXES)}); set data_root and img_path."
+                f"There is no image in {source} (looked for {', '.join(sorted(IMAGE_SUFFIXES))}); "
+                "set data_root and img_path."
             )
-        return samples
+        if not 0 < wanted <= len(samples):
+            raise DatasetError(
+                f"{source} holds {len(samples)} images, and {wanted} are asked for; set data_root "
+                "to another folder, or length to what there is."
+            )
+        if self.length is not None:
+            drawn = np.random.default_rng(self.seed).permutation(len(samples))[: self.length]
+            samples = [samples[i] for i in sorted(drawn)]
+        # What transforms of mmseg ask of every sample.
+        return [
+            dict(sample, label_map=None, reduce_zero_label=False, seg_fields=[])
+            for sample in samples
+        ]
 
     def _found(self) -> list[dict]:
-        names = (
+        paths = (
             os.path.join(folder, name)
             for folder, _, files in os.walk(self.folder)
             for name in files
-            if name.lower().endswith(SUFFIXES)
+            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
         )
-        return [dict(img_path=path) for path in sorted(names)]
+        return [dict(img_path=path) for path in sorted(paths)]
 
     def _listed(self) -> list[dict]:
         content = read_boxes(self.boxes_file)

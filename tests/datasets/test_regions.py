@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ovseg.datasets.draws import random_state_of
-from ovseg.datasets.images import ImagesDataset
+from ovseg.datasets.images import ImageFolder
 from ovseg.datasets.regions import GivenBoxes, GridBoxes, PackRegions, grid_shapes
 from ovseg.datasets.transforms import LoadImage
 from ovseg.errors import DatasetError
@@ -104,16 +104,16 @@ def folder(tmp_path):
 
 
 def test_a_folder_of_images(folder):
-    dataset = ImagesDataset(str(folder), "images", pipeline=[dict(type="LoadImage")])
+    dataset = ImageFolder(str(folder), "images", pipeline=[dict(type="LoadImage")])
     names = [dataset.get_data_info(i)["img_path"].rpartition("images/")[2] for i in range(3)]
     assert len(dataset) == 3 and names == ["a.JPG", "b.png", "more/c.png"]
     assert dataset[0]["img"].shape == (20, 40, 3)
 
 
 def test_boxes_of_a_file(folder):
-    dataset = ImagesDataset(str(folder), "images", "boxes.json")
+    dataset = ImageFolder(str(folder), "images", "boxes.json")
     assert [len(dataset.get_data_info(i)["given_boxes"]) for i in range(2)] == [2, 0]
-    words = ImagesDataset(str(folder), "images", "boxes.json", words=True)
+    words = ImageFolder(str(folder), "images", "boxes.json", words=True)
     info = words.get_data_info(0)
     assert len(words) == 1 and info["given_labels"].tolist() == [1, 0]
     assert info["given_boxes"].tolist() == [[1, 2, 31, 12], [0, 0, 10, 10]]
@@ -132,7 +132,7 @@ def test_boxes_of_a_file(folder):
 def test_what_is_missing(folder, options, message):
     (folder / "empty").mkdir()
     with pytest.raises(DatasetError, match=message):
-        ImagesDataset(str(folder), **options)
+        ImageFolder(str(folder), **options)
 
 
 @pytest.mark.parametrize(

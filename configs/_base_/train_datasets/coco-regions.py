@@ -9,7 +9,7 @@ train_dataloader = dict(
         type='SeededSamples',
         # The folder of all datasets is `data`, or what the environment variable OVSEG_DATA says.
         dataset=dict(
-            type='ImagesDataset',
+            type='ImageFolder',
             data_root='{{$OVSEG_DATA:data}}/coco',
             img_path='train2017',
             pipeline=[

@@ -102,8 +102,7 @@ class RegionCLIP(TowerTrainer):
         regions = [sample.gt_regions for sample in data_samples]
         if not all("labels" in r for r in regions):
             raise ConfigError(
-                "RegionCLIP needs boxes with words: set words=True of ImagesDataset, and its "
-                "ann_file"
+                "RegionCLIP needs boxes with words: set words=True of ImageFolder, and its ann_file"
             )
         labels = torch.cat([r.labels for r in regions]).to(text.device)
         if len(labels) and int(labels.max()) >= len(text):

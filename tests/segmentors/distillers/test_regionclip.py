@@ -55,7 +55,7 @@ def test_a_run_learns_the_pairs(pairs, tmp_path):
         type="RegionCLIP", student=tower_config("vit"), words=str(pairs), num_words=2, **OPTIONS
     )
     config.train_dataloader.dataset.dataset = dict(
-        type="ImagesDataset",
+        type="ImageFolder",
         data_root=str(tmp_path),
         ann_file="pairs.json",
         words=True,
