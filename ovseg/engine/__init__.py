@@ -3,15 +3,14 @@
 from ovseg.engine.checkpoint_hook import WholeCheckpointHook
 from ovseg.engine.ema_hook import TrainedEMAHook
 from ovseg.engine.frozen_hook import FrozenGuardHook
-from ovseg.engine.matrix_decay import DecayOfMatrices
-from ovseg.engine.optim_constructor import DecayByKind
+from ovseg.engine.learning_rates import RateByPart
 from ovseg.engine.optim_wrapper import GuardedOptimWrapper
 from ovseg.engine.progress import ShortLogProcessor
-from ovseg.engine.rate_constructor import RateByPart
 from ovseg.engine.release_hook import ReleaseHook
 from ovseg.engine.runner import TrainRunner
 from ovseg.engine.tower_hook import SaveTowerHook
 from ovseg.engine.train_loop import EndlessTrainLoop
+from ovseg.engine.weight_decay import DecayByKind, DecayOfMatrices
 
 __all__ = [
     "DecayByKind",

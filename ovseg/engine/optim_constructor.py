@@ -1,87 +1,64 @@
-"""Which parameters decay."""
+"""Optimizers of what is trained, with parameters in groups."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from copy import deepcopy
+from typing import Any
 
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from ovseg.errors import ConfigError
-from ovseg.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+from ovseg.registry import OPTIM_WRAPPERS, OPTIMIZERS
 
-__all__ = ["DecayByKind", "parameter_groups"]
-
-#: Modules whose parameters keep their size: norms and embeddings, as in the public code.
-UNDECAYED = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm, nn.Embedding)
+__all__ = ["GroupedOptimConstructor"]
 
 
-def parameter_groups(model: nn.Module, undecayed: Sequence[str] = ()) -> list[dict]:
-    """Trained parameters in two groups: those that decay, and those that keep their size.
+class GroupedOptimConstructor(ABC):
+    """Builds an optimizer of what is trained; a subclass says in which groups.
 
     Args:
-        model: What is trained.
-        undecayed: Names of parameters that do not decay, beside those of norms and embeddings.
+        optim_wrapper_cfg: Config of the wrapper, with ``optimizer``; a `GuardedOptimWrapper` by
+            default.
+        paramwise_cfg: May have `setting`, which is left in ``self.chosen``.
 
     Raises:
-        ConfigError: Nothing has one of the names.
+        ConfigError: ``paramwise_cfg`` has something else.
     """
-    decayed, kept, seen, named = [], [], set(), set()
-    for path, module in model.named_modules():
-        for name, parameter in module.named_parameters(path, recurse=False):
-            if not parameter.requires_grad or id(parameter) in seen:
-                continue
-            seen.add(id(parameter))
-            if name in undecayed:
-                named.add(name)
-            keeps = isinstance(module, UNDECAYED) or name in undecayed
-            (kept if keeps else decayed).append(parameter)
-    missing = sorted(set(undecayed) - named)
-    if missing:
-        raise ConfigError(
-            f"Nothing that is trained of {type(model).__name__} is called {missing[0]}; correct "
-            "optim_wrapper.paramwise_cfg.undecayed."
-        )
-    groups = [dict(params=decayed), dict(params=kept, weight_decay=0.0)]
-    return [group for group in groups if group["params"]]
 
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class DecayByKind:
-    """Builds an optimizer of what is trained, without weight decay on norms and embeddings.
-
-    Source: the public code of FC-CLIP and Mask2Former (``build_optimizer``), whose other rules
-    concern backbones that are trained.
-
-    Args:
-        optim_wrapper_cfg: Config of the wrapper, with ``optimizer``.
-        paramwise_cfg: May have ``undecayed``, names of other parameters that do not decay.
-    """
+    #: The only key of ``paramwise_cfg``; None where there is none.
+    setting: str | None = None
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
-        unknown = sorted(set(paramwise_cfg or ()) - {"undecayed"})
-        if unknown:
-            raise ConfigError(
-                f"DecayByKind knows undecayed in paramwise_cfg, not {unknown[0]}; leave it out, or "
-                "take MMEngine's DefaultOptimWrapperConstructor."
+        given = dict(paramwise_cfg or {})
+        self.chosen: Any = given.pop(self.setting, None) if self.setting else None
+        if given:
+            other, setting = sorted(given)[0], self.setting
+            known = (
+                f"knows {setting} in paramwise_cfg, not {other}" if setting else "has no settings"
             )
-        self.undecayed = tuple((paramwise_cfg or {}).get("undecayed", ()))
+            raise ConfigError(
+                f"{type(self).__name__} {known}: leave {other} out of "
+                "optim_wrapper.paramwise_cfg, or take MMEngine's DefaultOptimWrapperConstructor."
+            )
         self.config = dict(deepcopy(optim_wrapper_cfg))
+
+    @abstractmethod
+    def groups(self, model: nn.Module) -> list[dict]:
+        """Parameter groups of what is trained of a model; groups may be empty."""
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the wrapper.
 
         Raises:
-            ConfigError: Nothing of the model is trained, or has a name that is given.
+            ConfigError: Nothing of the model is trained, or what is chosen is not in it.
         """
-        groups = parameter_groups(
-            model.module if is_model_wrapper(model) else model, self.undecayed
-        )
-        if not groups:
-            raise ConfigError(f"Nothing of {type(model).__name__} is trained; unfreeze a part.")
+        bare = model.module if is_model_wrapper(model) else model
+        if not any(p.requires_grad for p in bare.parameters()):
+            raise ConfigError(f"Nothing of {type(bare).__name__} is trained; unfreeze a part.")
+        groups = [group for group in self.groups(bare) if group["params"]]
         config = dict(self.config)
         optimizer = OPTIMIZERS.build({**config.pop("optimizer"), "params": groups})
         config.setdefault("type", "GuardedOptimWrapper")

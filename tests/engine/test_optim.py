@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from ovseg.engine.optim_constructor import DecayByKind, parameter_groups
 from ovseg.engine.optim_wrapper import GuardedOptimWrapper, NotFiniteError
+from ovseg.engine.weight_decay import DecayByKind, parameter_groups
 from ovseg.errors import ConfigError
 
 
