@@ -145,7 +145,8 @@ def report_errors(run: Callable[[], int | None]) -> int:
         message = str(error)
         if message.startswith("Caught "):  # from a worker of the data loader, with its traceback
             message = message.strip().splitlines()[-1].split(": ", 1)[-1]
-        print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)  # noqa: T201
+        # One write, line end included: processes of one run share the terminal.
+        sys.stderr.write(f"{Path(sys.argv[0]).name}: error: {message}\n")
         return 2
     except KeyboardInterrupt:
         print("Interrupted; --resume goes on from here.", file=sys.stderr)  # noqa: T201
