@@ -16,7 +16,6 @@ before the head, as FC-CLIP's masks pool them, and must then be that word.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,9 +23,10 @@ from clip_data import phrase_bank
 from clip_loss import assign, explained, multi_positive, pooled_similarity, regions, shares
 from convclip_data import SceneBatches
 from convclip_model import ConvCLIP
+from run import parser_of, train
 from score_convclip import PROMPT, VIEWS, scores
 from torch.utils.data import DataLoader
-from train_clip import _TEMPLATES, NanoTrainer, train
+from train_clip import _TEMPLATES, NanoTrainer
 
 from ovseg.datasets.scenes.classes import CLASSES, THINGS
 
@@ -45,8 +45,8 @@ class ConvTrainer(NanoTrainer):
         args = self.args
         return SceneBatches(args.steps, args.batch, args.sizes, args.small, start=start)
 
-    def build_loader(self) -> DataLoader:
-        """Batches from where the run stands to its end."""
+    def batches(self) -> DataLoader:
+        """Pictures, captions and phrases."""
         return DataLoader(self.build_data(self.step), batch_size=None, **self.drawing())
 
     def images_seen(self) -> int:
@@ -56,12 +56,11 @@ class ConvTrainer(NanoTrainer):
 
     def loss(
         self,
-        images: torch.Tensor,
-        captions: list[str],
-        phrases: list[tuple[str, ...]],
+        batch: tuple[torch.Tensor, list[str], list[tuple[str, ...]]],
         rng: np.random.Generator,
     ) -> dict[str, torch.Tensor]:
         """All terms for one batch, of equal weight."""
+        images, captions, phrases = batch
         bank, true = phrase_bank(phrases, self.args.bank, rng)
         true = true.to(self.args.device)
         named = torch.tensor([p in CLASSES for p in bank], device=self.args.device)
@@ -113,9 +112,7 @@ class ConvTrainer(NanoTrainer):
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Command line; the defaults are the recipe of the shipped weights."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_convclip"))
-    parser.add_argument("--model", default="nano-convnext", help="a JSON file of ovseg/assets/nano")
+    parser = parser_of(__doc__, "nano_convclip", "nano-convnext")
     parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--batch", type=int, default=64, help="pictures of the smallest size")
     parser.add_argument(
@@ -134,10 +131,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--warmup", type=int, default=100, help="steps")
-    parser.add_argument("--seed", type=int, default=0, help="of the first weights")
-    parser.add_argument("--workers", type=int, default=1, help="processes that draw scenes")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--amp", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--log-every", type=int, default=50, help="steps")
     parser.add_argument("--eval-every", type=int, default=100, help="steps; saves as well")
     parser.add_argument("--eval-scenes", type=int, default=48)

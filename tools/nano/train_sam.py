@@ -19,19 +19,12 @@ the position embeddings enlarged, and a shorter second part follows.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-import math
-import platform
-import time
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from run import Run, adamw, parser_of, train, warm_cosine
 from sam_data import Counts, PromptedScenes
 from sam_loss import best_of, grouping_loss, mask_loss, true_iou
 from sam_model import NanoSAM, grown
@@ -41,9 +34,6 @@ from torch.utils.data import DataLoader
 
 from ovseg.encoders.sam_build import sam_architecture
 
-#: Arguments that may differ when a run is taken up again: they do not change what is learned.
-_FREE = {"work_dir", "workers", "device", "log_every", "eval_every", "eval_scenes"}
-
 #: What belongs to a prompt, of all that a picture comes with.
 _PROMPT = ("masks", "points", "labels", "boxes", "coarse")
 
@@ -51,19 +41,16 @@ _PROMPT = ("masks", "points", "labels", "boxes", "coarse")
 _COMPANY = {("points", "boxes"): 0.5, ("boxes",): 0.2, ("points",): 0.15, (): 0.15}
 
 
-class SAMTrainer:
-    """Everything that has state: model, optimizer, how far the run has come."""
+class SAMTrainer(Run):
+    """The recipe; see the top of this file."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        torch.manual_seed(args.seed)
-        self.counts = Counts(*args.prompts)
-        _, full = sam_architecture(args.model)
-        self._build(args.small_size if args.small_steps else full.image_size)
-        self.step, self.seconds = 0, 0.0
-        self.checkpoint = args.work_dir / "last.pt"
-        if self.checkpoint.exists():
-            self._resume()
+    recipe, library, decimals = "tools/nano/train_sam.py", "segment_anything", 4
+
+    def build(self) -> None:
+        """The model for the first pictures."""
+        self.counts = Counts(*self.args.prompts)
+        self.full_size = sam_architecture(self.args.model)[1].image_size
+        self._build(self.args.small_size if self.args.small_steps else self.full_size)
 
     def _build(self, size: int) -> None:
         """A model for pictures of some size, and its optimizer."""
@@ -71,63 +58,44 @@ class SAMTrainer:
         sizes = replace(full, image_size=size)
         self.model = NanoSAM(sizes, torch.device(self.args.device), self.args.amp)
         self.sam = self.model.sam
-        parameters = [p for p in self.sam.parameters() if p.requires_grad]
-        decayed = [p for p in parameters if p.ndim > 1]
-        others = [p for p in parameters if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}],
-            lr=self.args.lr,
-            betas=(0.9, 0.98),
+        trained = [p for p in self.sam.parameters() if p.requires_grad]
+        self.optimizer = adamw(trained, self.args.lr)
+
+    def batches(self) -> DataLoader:
+        """Pictures of the size that the model has now, with masks and prompts."""
+        args = self.args
+        end = args.small_steps if self.step < args.small_steps else args.steps
+        data = PromptedScenes(
+            end * args.batch,
+            self.model.encoder.image_size,
+            self.model.mask_side,
+            self.counts,
+            start=self.step * args.batch,
         )
+        return DataLoader(data, args.batch, **self.drawing())
 
-    @property
-    def arguments(self) -> dict:
-        """The arguments that decide what is learned."""
-        return {k: v for k, v in vars(self.args).items() if k not in _FREE}
+    def state(self) -> dict[str, Any]:
+        """The model and the size it is for."""
+        return {"sam": self.sam.state_dict(), "size": self.model.encoder.image_size}
 
-    def _resume(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.args.device, weights_only=True)
-        began = state["arguments"]
-        other = {k: v for k, v in began.items() if self.arguments.get(k) != v}
-        if other:
-            raise SystemExit(
-                f"{self.checkpoint} is of a run with {other}: repeat these arguments to go on, "
-                "or choose another --work-dir"
-            )
+    def load_state(self, state: dict[str, Any]) -> None:
+        """The model, for the size it was saved at."""
         if state["size"] != self.model.encoder.image_size:
             self._build(state["size"])
         self.sam.load_state_dict(state["sam"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        print(f"resumed at step {self.step}")
 
-    def save(self) -> None:
-        """Write the checkpoint; a cut while writing leaves the previous one whole."""
-        part = self.checkpoint.with_suffix(".part")
-        torch.save(
-            {
-                "sam": self.sam.state_dict(),
-                "size": self.model.encoder.image_size,
-                "optimizer": self.optimizer.state_dict(),
-                "step": self.step,
-                "seconds": self.seconds,
-                "arguments": self.arguments,
-            },
-            part,
-        )
-        part.replace(self.checkpoint)
+    def clipped(self) -> list[torch.nn.Parameter]:
+        """All."""
+        return list(self.sam.parameters())
 
     def learning_rate(self) -> float:
         """In each of the two parts a linear warm-up and a cosine; the second is half as high."""
         args, step = self.args, self.step
         if step < args.small_steps:
-            began, ends, peak = 0, args.small_steps, args.lr
-        else:
-            began, ends = args.small_steps, args.steps
-            peak = args.lr / 2 if args.small_steps else args.lr
-        warm = min(1.0, (step - began + 1) / args.warmup)
-        progress = min(1.0, (step - began) / (ends - began))
-        return peak * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+            return args.lr * warm_cosine(step, args.warmup, args.small_steps)
+        began = args.small_steps
+        peak = args.lr / 2 if began else args.lr
+        return peak * warm_cosine(step - began, args.warmup, args.steps - began)
 
     def loss(
         self, batch: dict[str, torch.Tensor], rng: np.random.Generator
@@ -214,91 +182,30 @@ class SAMTrainer:
         chosen["labels"] = torch.cat([chosen["labels"][:, :, :earlier], label], 2)
         chosen["coarse"] = guess[:, :, None].clamp(-32, 32)
 
-    def train_step(self, batch: dict[str, torch.Tensor]) -> dict[str, float]:
-        """One update; the values of the terms before it."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
-        terms = self.loss(batch, np.random.default_rng([3, self.step]))
-        total = sum(terms.values())
-        if not torch.isfinite(total):
-            raise FloatingPointError(f"the loss is not finite at step {self.step}: {terms}")
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(self.sam.parameters(), 1.0)
-        self.optimizer.step()
-        self.step += 1
-        return {name: term.item() for name, term in terms.items()}
-
     def run(self) -> None:
         """Train from where the run stands to its end."""
         args = self.args
         if self.step < args.small_steps:
-            self._run_until(args.small_steps)
-        _, full = sam_architecture(args.model)
-        if self.model.encoder.image_size != full.image_size:
+            self.run_until(args.small_steps)
+        if self.model.encoder.image_size != self.full_size:
             state = self.sam.state_dict()
-            self._build(full.image_size)
+            self._build(self.full_size)
             self.sam.load_state_dict(grown(state, self.sam))
-        self._run_until(args.steps)
+        self.run_until(args.steps)
         self.finish()
 
-    def _run_until(self, end: int) -> None:
-        """Train on pictures of the size that the model has now."""
-        args = self.args
-        data = PromptedScenes(
-            end * args.batch,
-            self.model.encoder.image_size,
-            self.model.mask_side,
-            self.counts,
-            start=self.step * args.batch,
-        )
-        loader = DataLoader(
-            data,
-            args.batch,
-            num_workers=args.workers,
-            persistent_workers=args.workers > 0,
-            prefetch_factor=8 if args.workers else None,
-        )
-        recent: list[dict[str, float]] = []
-        began = time.time() - self.seconds
-        for batch in loader:
-            recent.append(self.train_step(batch))
-            self.seconds = time.time() - began
-            last = self.step == end
-            if self.step % args.log_every == 0 or last:
-                means = {name: np.mean([terms[name] for terms in recent]) for name in recent[0]}
-                recent = []
-                told = " ".join(f"{name} {mean:.4f}" for name, mean in means.items())
-                print(f"step {self.step}/{args.steps} {self.seconds:.0f} s  {told}", flush=True)
-            if self.step % args.eval_every == 0 or last:
-                print(f"  {json.dumps(self.scores('check'))}", flush=True)
-                self.save()
+    def scores(self) -> dict[str, float]:
+        """The benchmark's measure on held-out scenes."""
+        return score(self.model.encoder, "check", self.args.eval_scenes)
 
-    def scores(self, split: str) -> dict[str, float]:
-        """The benchmark's measure on scenes of a split."""
-        return score(self.model.encoder, split, self.args.eval_scenes)
+    def finals(self) -> dict[str, Any]:
+        """Also how fast it is."""
+        seconds = seconds_per_scene(self.model.encoder)
+        return {"held_out_iou": self.scores(), "seconds_per_scene_8_prompts": round(seconds, 4)}
 
-    def finish(self) -> None:
-        """Write the weights in half precision and the record of how they were made."""
-        weights = {k: v.half().contiguous().cpu() for k, v in self.sam.state_dict().items()}
-        path = self.args.work_dir / f"{self.args.model}.safetensors"
-        save_file(weights, path)
-        device, threads = torch.device(self.args.device).type, torch.get_num_threads()
-        record = {
-            "recipe": "tools/nano/train_sam.py",
-            "arguments": {k: v for k, v in vars(self.args).items() if k != "work_dir"},
-            "images": self.args.steps * self.args.batch,
-            "parameters": sum(tensor.numel() for tensor in weights.values()),
-            "seconds": round(self.seconds),
-            "hardware": f"{device}, {threads} threads, {platform.machine()}",
-            "versions": _versions(),
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "held_out_iou": self.scores("check"),
-            "seconds_per_scene_8_prompts": round(seconds_per_scene(self.model.encoder), 4),
-        }
-        record_path = path.with_suffix(".record.json")
-        record_path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        print(f"wrote {path}")
+    def weights(self) -> dict[str, torch.Tensor]:
+        """All."""
+        return self.sam.state_dict()
 
 
 def _terms(answers: list[tuple]) -> dict[str, torch.Tensor]:
@@ -324,21 +231,9 @@ def _terms(answers: list[tuple]) -> dict[str, torch.Tensor]:
     }
 
 
-def _versions() -> dict[str, str]:
-    """Of what draws the scenes and trains on them."""
-    found = {"numpy": np.__version__, "opencv": cv2.__version__, "torch": torch.__version__}
-    try:
-        found["segment_anything"] = version("segment_anything")
-    except PackageNotFoundError:  # used from a checkout
-        pass
-    return found
-
-
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Command line; the defaults are the recipe of the shipped weights."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_sam"))
-    parser.add_argument("--model", default="nano-sam-8", help="see ovseg/encoders/sam_build.py")
+    parser = parser_of(__doc__, "nano_sam", "nano-sam-8")
     parser.add_argument("--steps", type=int, default=4500)
     parser.add_argument("--small-steps", type=int, default=3600, help="of them on small pictures")
     parser.add_argument("--small-size", type=int, default=128, help="side of these in pixels")
@@ -356,10 +251,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--warmup", type=int, default=150, help="steps")
-    parser.add_argument("--seed", type=int, default=0, help="of the first weights")
-    parser.add_argument("--workers", type=int, default=1, help="processes that draw scenes")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--amp", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--log-every", type=int, default=20, help="steps")
     parser.add_argument("--eval-every", type=int, default=100, help="steps; saves as well")
     parser.add_argument("--eval-scenes", type=int, default=16)
@@ -372,12 +263,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    args = parse_args(argv)
-    args.work_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        SAMTrainer(args).run()
-    except KeyboardInterrupt:
-        raise SystemExit("interrupted: the same command goes on from the last checkpoint") from None
+    train(SAMTrainer, parse_args(argv))
 
 
 if __name__ == "__main__":
