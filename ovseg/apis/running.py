@@ -19,6 +19,7 @@ from torch import distributed, nn
 
 from ovseg.apis.presets import set_protocol
 from ovseg.errors import ConfigError, OvsegError
+from ovseg.utils.own_log import OwnLog
 
 __all__ = [
     "FrozenRunner",
@@ -109,7 +110,7 @@ def prepare_launch(config: Config) -> None:
         distributed.init_process_group("gloo", timeout=limit)
 
 
-class FrozenRunner(Runner):
+class FrozenRunner(OwnLog, Runner):
     """A runner for models that may have nothing to train, which says only what is news.
 
     Torch refuses to wrap those for several processes; they need no wrapping, since there are no

@@ -24,13 +24,14 @@ from ovseg.utils.frozen import (
     frozen_prefixes,
     trained_state,
 )
+from ovseg.utils.own_log import OwnLog
 from ovseg.version import __version__
 
 __all__ = ["TrainRunner"]
 
 
 @RUNNERS.register_module()
-class TrainRunner(Runner):
+class TrainRunner(OwnLog, Runner):
     """MMEngine's runner, with other checkpoints.
 
     They hold the state of what was trained, of the optimizer and of the schedule, and the position

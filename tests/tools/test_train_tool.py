@@ -18,7 +18,6 @@ def place(tmp_path_factory):
     config = train_config(root / "data", root / "unused")
     for name in ("work_dir", "experiment_name"):
         config.pop(name)
-    # A name of its own: runs of one name in one second share their log.
     (root / "train_tool.py").write_text(config.pretty_text)
     return root
 

@@ -1,18 +1,9 @@
 # Procedural scenes without any label: cells of random grids and their crops.
+_base_ = './scenes.py'
+
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='EndlessSampler'),
     dataset=dict(
-        type='SeededSamples',
         dataset=dict(
-            type='ScenesDataset',
-            split='train',
-            length=100000,
-            size=192,
-            num_things=(1, 5),
-            test_mode=False,
             pipeline=[
                 dict(type='RenderScene'),
                 dict(type='GridBoxes', max_split=6, max_boxes=12),
