@@ -25,6 +25,8 @@ from ovseg.version import __version__
 #: The model of `ovseg.segment` where none is named: real, never the nano one.
 DEFAULT_MODEL = "maskclip_vit-b16"
 _TOWERS = ("image_encoder", "text_encoder")
+#: Parts that a segmentor can do without.
+_OPTIONAL = ("guide", "aggregator", "foreground", "refiner")
 
 
 class Segmenter:
@@ -158,7 +160,8 @@ def create_model(
             ``{"short_side": 448}``.
         overrides: anything else to set in the model's config, such as ``templates="none"``. Dicts
             are merged into the config's; one of another ``type``, such as
-            ``attention={"type": "SCLIPAttention"}``, takes its place.
+            ``attention={"type": "SCLIPAttention"}``, takes its place. None leaves a setting as it
+            is, but switches off the guide, aggregator, foreground or refiner.
 
     Raises:
         ConfigError: for an unknown name of a model or protocol.
@@ -205,7 +208,7 @@ def _set_sources(
     for settings in towers if weights is not None else ():
         settings.weights = str(weights)
     if not pretrained:
-        for part in ("guide", "aggregator", "foreground", "refiner", "head"):
+        for part in (*_OPTIONAL, "head"):
             _without_weights(model.get(part))
 
 
@@ -219,8 +222,8 @@ def _without_weights(part: Any) -> None:
 
 
 def _overrides(config: ConfigDict, overrides: dict[str, Any]) -> dict[str, Any]:
-    """Overrides as MMEngine merges them: those that are None were not given."""
-    given = {key: value for key, value in overrides.items() if value is not None}
+    """Overrides as MMEngine merges them: those that are None were not given or switch off."""
+    given = {k: v for k, v in overrides.items() if v is not None or k in _OPTIONAL}
     return {key: _fitting(config, key, value) for key, value in given.items()}
 
 

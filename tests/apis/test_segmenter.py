@@ -181,6 +181,13 @@ def test_a_dict_takes_the_place_of_a_name_and_an_inner_part_that_of_another_type
     assert model.aggregator.gamma == 0.3
 
 
+def test_none_switches_a_part_off_and_leaves_any_other_setting():
+    on = ovseg.create_model("naclip_nano", protocol=None, templates=None).model
+    off = ovseg.create_model("naclip_nano", refiner=None).model
+    assert on.refiner is not None and off.refiner is None
+    assert type(on.attention) is type(off.attention)
+
+
 def test_precision_and_random_weights_reach_every_encoder():
     dino = {
         "type": "DINO", "model": "vit_tiny_patch16_224", "pretrained": "dino",
