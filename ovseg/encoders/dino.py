@@ -10,6 +10,7 @@ import timm
 from torch import Tensor, nn
 
 from ovseg.encoders.base import Encoder
+from ovseg.encoders.conv_stem import ConvStem
 from ovseg.encoders.dino_architectures import get_dino_architecture
 from ovseg.encoders.dino_weights import adapt_state_dict, tag_config
 from ovseg.encoders.position import POSITION_MODES, resize_position_embedding
@@ -137,15 +138,17 @@ class DINO(Encoder):
     ) -> None:
         super().__init__(precision, frozen)
         overrides = dict(overrides or {})
-        timm_model, sizes_of_model = get_dino_architecture(model)
+        architecture = get_dino_architecture(model)
         name = model
         if overrides:
             sizes = ",".join(f"{key}={overrides[key]}" for key in sorted(overrides))
             name = f"{model}[{sizes}]"
-        _check_name(timm_model)
+        _check_name(architecture.timm_model)
         source = choose_source(model, pretrained, weights, dino_source)
         self._name, self._source = name, source
-        self.vit = _build(timm_model, {**sizes_of_model, **overrides})
+        self.vit = _build(architecture.timm_model, {**architecture.overrides, **overrides})
+        if architecture.stem:
+            self.vit.patch_embed.proj = ConvStem(architecture.stem, self.vit.embed_dim)
         self.position = _check_position(self.vit, position, authors_position(model, pretrained))
         if source is None:
             self.warn_random(name)

@@ -57,11 +57,16 @@ def adapt_state_dict(state: dict[str, Tensor], model: Module, source: str) -> di
 
 
 def _check_sizes(state: dict[str, Tensor], model: Module, source: str) -> None:
-    weight = state.get("patch_embed.proj.weight")
-    if weight is not None and weight.shape[-2:] != model.patch_embed.proj.weight.shape[-2:]:
+    weight, patch = state.get("patch_embed.proj.weight"), tuple(model.patch_embed.patch_size)
+    if weight is not None and not hasattr(model.patch_embed.proj, "weight"):
         raise CheckpointMismatchError(
-            f"{source} has patches of {tuple(weight.shape[-2:])} pixels, the model of "
-            f"{tuple(model.patch_embed.proj.weight.shape[-2:])}; choose the model of that patch."
+            f"{source} has patches of one convolution, the model of several (its "
+            "patch_embed.proj.0, ...); choose the model of these weights."
+        )
+    if weight is not None and weight.shape[-2:] != patch:
+        raise CheckpointMismatchError(
+            f"{source} has patches of {tuple(weight.shape[-2:])} pixels, the model of {patch}; "
+            "choose the model of that patch."
         )
     table = state.get("pos_embed")
     if table is None or model.pos_embed is None:

@@ -20,7 +20,7 @@ from ovseg.encoders.sources import nano_file, nano_models
 from tests.tools.nano import NANO, dino_data, dino_loss, dino_model, score_dino, train_dino
 
 TINY = (
-    "--batch 3 --size 16 --last-size 24 --last-share 0.5 --local-size 8 --locals 1 --prototypes 8 "
+    "--batch 3 --size 16 --local-size 8 --locals 1 --prototypes 8 "
     "--workers 0 --warmup 1 --eval-scenes 2 --eval-every 2 --steps 4 "
     "--final-scenes 4"
 ).split()
@@ -121,18 +121,48 @@ def test_training_sees_nothing_but_pixels_of_its_own_split(monkeypatch):
 
     def spy(seed, *args, **options):
         asked.append(seed)
-        scene = render(seed, *args, **options)
-        return type("Picture", (), {"image": scene.image})()  # no other attribute is there
+        return render(seed, *args, **options)
 
     monkeypatch.setattr(dino_data, "render", spy)
-    views = dino_data.SceneViews(4, 24, 16, 2, 32, 0.5, start=1, batch=2)
-    assert len(views) == 3
-    first, later = views[0], views[1]
-    assert asked == [(SPLITS["train"], 1), (SPLITS["train"], 2)]
-    assert first.globals.shape == (2, 3, 24, 24)
-    assert later.globals.shape == (2, 3, 32, 32)
-    assert first.locals.shape == (2, 3, 16, 16)
-    assert first.globals.dtype == torch.uint8
+    films = dino_data.Films(4, start=1)
+    assert len(films) == 3
+    film = films[0]
+    assert asked == [(SPLITS["train"], 1), (SPLITS["train"], 1, 1)]
+    assert film.shape == (2, 3, dino_data.CANVAS, dino_data.CANVAS) and film.dtype == torch.uint8
+    assert not torch.equal(film[0], film[1])
+    assert torch.equal(film, dino_data.Films(4)[1])
+
+
+def test_views_are_windows_of_their_picture():
+    """Of a picture that says where it is: red grows to the right, green downwards."""
+    ramp = torch.linspace(20, 235, 80).round().expand(80, 80)
+    picture = torch.stack([ramp, ramp.T, torch.full_like(ramp, 128)]).to(torch.uint8)
+    generator = torch.Generator().manual_seed(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dino_data, "change_colors", lambda views, _: views)
+        views = dino_data.make_views(picture.expand(3, -1, -1, -1), 24, (0.5, 0.6), 8, generator)
+    assert views.shape == (24, 3, 24, 24)
+    width = (views[:, 0, :, -1] - views[:, 0, :, 0]).mean(1) / 215  # as a share of the picture
+    height = (views[:, 1, -1] - views[:, 1, 0]).mean(1) / 215
+    assert ((width.abs() > 0.4) & (width.abs() < 0.7)).all()
+    assert (height > 0.4).all() and (height < 0.7).all()
+    assert 4 < (width < 0).sum() < 20  # some are mirrored
+    assert views[:, 0, 12, 12].std() > 5 and views[:, 1, 12, 12].std() > 5
+    torch.testing.assert_close(views[:, 2], torch.full((24, 24, 24), 128.0))
+
+
+def test_colors_change_within_bounds():
+    views = torch.full((400, 3, 4, 4), 120.0)
+    views[:, 0] += 60
+    generator = torch.Generator().manual_seed(0)
+    found = dino_data.change_colors(views, generator)
+    assert found.min() >= 0 and found.max() <= 255
+    gray = (found.mean((2, 3)).amax(1) - found.mean((2, 3)).amin(1)) < 25
+    assert 0.005 < gray.float().mean() < 0.2
+    light = found.mean((1, 2, 3)) / 140
+    assert 0.6 < light.min() < 0.8 and 1.2 < light.max() < 1.4
+    same = dino_data.change_colors(views, generator, strength=0, hue=0, gray=0)
+    assert (same - views).mean((2, 3)).abs().max() < 16
 
 
 def test_sinkhorn_shares_out():
@@ -158,18 +188,19 @@ def test_hidden_patches():
 def test_hidden_patches_do_not_reach_the_student():
     network = dino_model.Network("nano-dino-8", 4).eval()
     images = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
-    other = images.clone()
-    other[:, :, :8, :8] = 255 - other[:, :, :8, :8]
-    mask = torch.zeros(1, 16, dtype=torch.bool)
+    other = 255 - images
+    nothing, some = torch.zeros(2, 1, 16, dtype=torch.bool)
+    some[0, :3] = True
     with torch.no_grad():
-        assert not torch.allclose(network(images, mask), network(other, mask))
         seen = network.dino.features(
             (images / 255 - torch.tensor(network.dino.mean).view(3, 1, 1))
             / torch.tensor(network.dino.std).view(3, 1, 1)
         )
         torch.testing.assert_close(network(images)[:, 1:], seen.tokens)
-        mask[0, 0] = True
-        assert torch.equal(network(images, mask), network(other, mask))
+        assert torch.equal(network(images, nothing), network(images))
+        assert not torch.allclose(network(images, some), network(images))
+        assert not torch.allclose(network(images, some), network(other, some))
+        assert torch.equal(network(images, ~nothing), network(other, ~nothing))
 
 
 def test_auc():

@@ -1,156 +1,140 @@
-"""Crops of procedural scenes for self-distillation, endless and the same for every run of a seed.
+"""Films of procedural scenes for self-distillation, and the views of them that are compared.
 
 All that leaves this module are pixels: no caption, class or mask.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
 import torch
+from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from ovseg.datasets.scenes.render import render
 from ovseg.datasets.scenes.splits import SPLITS
 
-#: Side of the pictures that crops are cut from, in pixels.
-CANVAS = 128
-#: Pixels of the canvas on a side of a crop for each pixel of the view that is made of it: global
-#: and local views show things about as large as the benchmark's windows do.
-GLOBAL_SCALE = (0.8, 1.8)
-LOCAL_SCALE = (0.7, 1.4)
+#: Side of the pictures that views are cut from, in pixels.
+CANVAS = 80
+#: How much of a picture's side a view shows.
+GLOBAL_SCALE, LOCAL_SCALE = (0.6, 1.0), (0.3, 0.6)
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # From RGB to lightness and two color differences; hue turns in their plane.
-_YIQ = np.array(
-    [[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]], np.float32
-)
-_RGB = np.linalg.inv(_YIQ)
+_YIQ = torch.tensor(
+    [[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]]
+)  # fmt: skip
+_RGB = torch.linalg.inv(_YIQ)
 
 
-@dataclass(frozen=True)
-class Views:
-    """Crops of one picture, or stacked of a batch of them (then with B in front).
+class Films(Dataset):
+    """Two moments of scene number i: the same place and things, moved, turned, in other light.
 
-    Attributes:
-        globals: (2, 3, S, S) uint8.
-        locals: (L, 3, s, s) uint8.
-    """
-
-    globals: torch.Tensor
-    locals: torch.Tensor
-
-
-class SceneViews(Dataset):
-    """Crops of scene number i.
+    Half of the films show one thing from near, a fifth a place without things, the others a few
+    things. DINO was made on photographs that mostly show one subject, too; that two views are of
+    two moments, as in self-supervision from video, keeps them from being told by where the
+    horizon lies or how a texture is cut, which says nothing about what is seen.
 
     Args:
-        length: pictures of the whole run.
-        size: side of the global views in pixels; for the last part of the run, ``last_size``.
-        local_size: side of the local views.
-        num_locals: how many of these.
-        last_size: side of the global views at the end, the size the model is used at.
-        last_share: the part of the run that is the end.
-        start: first picture, when a run is resumed.
-        batch: pictures of a step; the change of size falls between two steps.
+        length: films of the whole run.
+        start: first film, when a run is resumed.
     """
 
-    def __init__(
-        self,
-        length: int,
-        size: int,
-        local_size: int,
-        num_locals: int,
-        last_size: int,
-        last_share: float,
-        start: int = 0,
-        batch: int = 1,
-    ) -> None:
+    def __init__(self, length: int, start: int = 0) -> None:
         self.length, self.start = length, start
-        self.size, self.last_size = size, last_size
-        self.local_size, self.num_locals = local_size, num_locals
-        self.change = round(length / batch * (1 - last_share)) * batch
 
     def __len__(self) -> int:
         return self.length - self.start
 
-    def __getitem__(self, i: int) -> Views:
+    def __getitem__(self, i: int) -> torch.Tensor:
+        """(2, 3, CANVAS, CANVAS) uint8."""
         i += self.start
         rng = np.random.default_rng([SPLITS["train"], i, 1])
-        # As near as the windows in which the benchmark is read, and up to twice as near.
-        zoom = rng.uniform(1.0, 2.2)
-        picture = render((SPLITS["train"], i), CANVAS, zoom=zoom, num_things=(1, 4)).image
-        size = self.size if i < self.change else self.last_size
-        views, boxes = [], []
-        for n in range(2 + self.num_locals):
-            scale = rng.uniform(*(GLOBAL_SCALE if n < 2 else LOCAL_SCALE))
-            side = scale * (size if n < 2 else self.local_size)
-            side = min(side, CANVAS if n < 2 else boxes[0][3] - boxes[0][2])
-            room = CANVAS - side
-            low, high = np.zeros(2), np.full(2, room)
-            if n > 0:
-                # The second view has its center in the first if it can; local views lie within.
-                reach = side / 2 if n == 1 else 0
-                x0, x1, y0, y1 = boxes[0]
-                corners = np.array([[min(x0, x1), y0], [max(x0, x1), y1]])
-                low = np.clip(corners[0] - reach, 0, room)
-                high = np.clip(corners[1] - side + reach, 0, room)
-            x, y = low + rng.random(2) * (high - low)
-            mirrored = rng.random() < 0.5
-            box = (x + side, x, y, y + side) if mirrored else (x, x + side, y, y + side)
-            view = _cut(picture, box, size if n < 2 else self.local_size)
-            views.append(torch.from_numpy(jitter(view, rng).transpose(2, 0, 1).copy()))
-            boxes.append(box)
-        small = (0, 3, self.local_size, self.local_size)
-        return Views(
-            torch.stack(views[:2]),
-            torch.stack(views[2:]) if self.num_locals else torch.zeros(small, dtype=torch.uint8),
-        )
+        kind = int(rng.choice(3, p=(0.5, 0.2, 0.3)))
+        zoom = ((2.0, 3.6), (1.2, 2.5), (1.5, 2.4))[kind]
+        count = ((1, 1), (0, 0), (1, 3))[kind]
+        first = render((SPLITS["train"], i), CANVAS, zoom=rng.uniform(*zoom), num_things=count)
+        later = render((SPLITS["train"], i, 1), CANVAS, zoom=rng.uniform(*zoom), like=first)
+        pictures = np.stack([first.image, later.image])
+        return torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy())
 
 
-def _cut(picture: np.ndarray, box: tuple[float, float, float, float], size: int) -> np.ndarray:
-    """The part of a picture in a box, mirrored if the box is, at ``size`` x ``size`` pixels."""
-    x0, x1, y0, y1 = box
-    a, b = (x1 - x0) / size, (y1 - y0) / size
-    # Pixel centers are at +0.5; the matrix maps pixels of the crop to the picture.
-    back = np.array([[a, 0, x0 + a / 2 - 0.5], [0, b, y0 + b / 2 - 0.5]])
-    if abs(a) > 1:  # shrinking: what lies between sampled points must count
-        picture = cv2.GaussianBlur(picture, (0, 0), 0.4 * abs(a))
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(picture, back, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+def make_views(
+    pictures: torch.Tensor,
+    size: int,
+    scale: tuple[float, float],
+    count: int,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Cut views out of pictures anywhere, mirrored or not, and change their light and colors.
 
+    Args:
+        pictures: (B, 3, H, W) uint8.
+        size: side of the views in pixels.
+        scale: how much of a picture's side a view shows, from and to.
+        count: views of each picture.
+        generator: of the CPU.
 
-def jitter(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Change light, color and sharpness of a whole view (H, W, 3) uint8.
-
-    Much milder than DINO's, which has to make color worthless: here color is half of what a thing
-    or a texture is. (With DINO's strength patches tell classes apart less well, measured after 200
-    steps.)
+    Returns:
+        (B * count, 3, size, size) float, 0 to 255; those of a picture follow one another.
     """
-    saturation = 0.0 if rng.random() < 0.02 else rng.uniform(0.85, 1.15)
-    turn = rng.uniform(-0.1, 0.1)
-    cos, sin = saturation * np.cos(turn), saturation * np.sin(turn)
-    hue = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]], np.float32)
-    gain = rng.uniform(0.85, 1.15) * rng.uniform(0.97, 1.03, (3, 1)).astype(np.float32)
-    matrix = gain * (_RGB @ hue @ _YIQ)
-    x = view.astype(np.float32) @ matrix.T.astype(np.float32)
-    middle = float((x.mean((0, 1)) * _LUMA).sum())
-    x = (x - middle) * np.float32(rng.uniform(0.85, 1.15)) + np.float32(middle)
-    if rng.random() < 0.3:
-        x = cv2.GaussianBlur(x, (0, 0), rng.uniform(0.3, 1.0))
-    if rng.random() < 0.3:
-        x += rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.uniform(1, 8))
-    return np.clip(x, 0, 255).astype(np.uint8)
+    n = len(pictures) * count
+    side = _uniform(n, *scale, generator)
+    middle = _uniform(2 * n, -1, 1, generator).view(n, 2) * (1 - side)[:, None]
+    mirror = 1 - 2 * (torch.rand(n, generator=generator) < 0.5).float()
+    aspect = _uniform(n, -0.15, 0.15, generator).exp()
+    place = torch.zeros(n, 2, 3)
+    place[:, 0, 0], place[:, 1, 1] = side * mirror * aspect, side / aspect
+    place[:, :, 2] = middle
+    grid = F.affine_grid(place.to(pictures.device), (n, 3, size, size), align_corners=False)
+    whole = pictures.float().repeat_interleave(count, 0)
+    views = F.grid_sample(whole, grid, padding_mode="reflection", align_corners=False)
+    return change_colors(views, generator)
 
 
-def collate(samples: list[Views]) -> Views:
-    """A batch of pictures."""
-    return Views(
-        torch.stack([s.globals for s in samples]),
-        torch.stack([s.locals for s in samples]),
-    )
+def change_colors(
+    views: torch.Tensor,
+    generator: torch.Generator,
+    strength: float = 0.25,
+    hue: float = 0.15,
+    gray: float = 0.05,
+) -> torch.Tensor:
+    """Change light, contrast, colors and noise of each view.
+
+    Milder than DINO's, which has to make color worthless: here it is half of what a thing or a
+    texture is.
+
+    Args:
+        views: (N, 3, H, W), 0 to 255.
+        generator: of the CPU.
+        strength: how far brightness, contrast and saturation go from 1.
+        hue: how far hues turn, in radians.
+        gray: how often color is taken away.
+    """
+    n, device = len(views), views.device
+
+    def draw(low: float, high: float, times: int = 1) -> torch.Tensor:
+        return _uniform(n * times, low, high, generator)
+
+    saturation = draw(1 - strength, 1 + strength)
+    saturation = saturation * (torch.rand(n, generator=generator) >= gray)
+    turn = draw(-hue, hue)
+    cos, sin = saturation * turn.cos(), saturation * turn.sin()
+    colors = torch.zeros(n, 3, 3)
+    colors[:, 0, 0] = 1
+    colors[:, 1, 1], colors[:, 1, 2] = cos, -sin
+    colors[:, 2, 1], colors[:, 2, 2] = sin, cos
+    light = draw(1 - strength, 1 + strength)[:, None] * draw(0.94, 1.06, 3).view(n, 3)
+    matrix = light[:, :, None] * (_RGB @ colors @ _YIQ)
+    views = torch.einsum("nij,njhw->nihw", matrix.to(device), views)
+    middle = views.mean((1, 2, 3), keepdim=True)
+    contrast = draw(1 - strength, 1 + strength).view(n, 1, 1, 1).to(device)
+    views = (views - middle) * contrast + middle
+    noise = draw(0, 8) * (torch.rand(n, generator=generator) < 0.3)
+    grain = torch.randn(views.shape, generator=generator) * noise.view(n, 1, 1, 1)
+    return (views + grain.to(device)).clamp(0, 255)
+
+
+def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> torch.Tensor:
+    return low + (high - low) * torch.rand(n, generator=generator)
 
 
 def block_masks(count: int, side: int, rng: np.random.Generator) -> torch.Tensor:

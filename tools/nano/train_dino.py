@@ -6,255 +6,145 @@ Interrupt it whenever you like; the same command goes on from the last checkpoin
 weights. At the end it writes ``nano-dino-8.safetensors`` (the teacher) and a JSON record of the
 run, to be put into ``ovseg/assets/nano``.
 
-What is learned from: crops of pictures. The class token of a student must say of each crop, of
-which patches may be hidden, what a slowly following teacher says of another crop of the picture
-(Caron et al., "Emerging Properties in Self-Supervised Vision Transformers", 2021). Patches are
-taught nothing of their own. No caption, class or mask is ever read.
+What is learned from: crops of two moments of a scene. The class token of a student must say of
+each crop, of which patches may be hidden, what a slowly following teacher says of a crop of the
+other moment (Caron et al., "Emerging Properties in Self-Supervised Vision Transformers", 2021;
+there both crops are of one photograph). Patches are taught nothing of their own. No caption, class
+or mask is ever read.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import math
-import platform
-import time
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
-import timm
 import torch
-from dino_data import SceneViews, Views, block_masks, collate
+from dino_data import GLOBAL_SCALE, LOCAL_SCALE, Films, block_masks, make_views
 from dino_loss import cross_entropy, koleo, sinkhorn
 from dino_model import Network, follow, teacher_of
-from safetensors.torch import save_file
+from run import Run, adamw, parser_of, train
 from score_dino import check, scores, table
 from torch.utils.data import DataLoader
 
-#: Arguments that may differ when a run is taken up again: they do not change what is learned.
-_FREE = {"work_dir", "workers", "device", "log_every", "eval_every", "eval_scenes", "final_scenes"}
 
+class DinoTrainer(Run):
+    """The recipe; see the top of this file."""
 
-class DinoTrainer:
-    """Everything that has state: student, teacher, optimizer, how far the run has come."""
+    recipe, library = "tools/nano/train_dino.py", "timm"
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        torch.manual_seed(args.seed)
-        self.student = Network(args.model, args.prototypes).to(args.device)
+    def build(self) -> None:
+        """Student and teacher."""
+        self.student = Network(self.args.model, self.args.prototypes).to(self.args.device)
         self.teacher = teacher_of(self.student)
-        decayed = [p for p in self.student.parameters() if p.ndim > 1]
-        others = [p for p in self.student.parameters() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}],
-            lr=args.lr,
-            betas=(0.9, 0.98),
-        )
-        self.step, self.seconds = 0, 0.0
-        self.checkpoint = args.work_dir / "last.pt"
-        if self.checkpoint.exists():
-            self._resume()
+        self.optimizer = adamw(self.student.parameters(), self.args.lr)
 
-    @property
-    def arguments(self) -> dict:
-        """The arguments that decide what is learned."""
-        return {k: v for k, v in vars(self.args).items() if k not in _FREE}
+    def batches(self) -> DataLoader:
+        """Films."""
+        args = self.args
+        data = Films(args.steps * args.batch, start=self.step * args.batch)
+        return DataLoader(data, args.batch, **self.drawing())
 
-    def _resume(self) -> None:
-        state = torch.load(self.checkpoint, map_location=self.args.device, weights_only=True)
-        began = state["arguments"]
-        other = {k: v for k, v in began.items() if self.arguments.get(k) != v}
-        if other:
-            raise SystemExit(
-                f"{self.checkpoint} is of a run with {other}: repeat these arguments to go on, "
-                "or choose another --work-dir"
-            )
+    def state(self) -> dict[str, Any]:
+        """Both networks."""
+        return {"student": self.student.state_dict(), "teacher": self.teacher.state_dict()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Both networks."""
         self.student.load_state_dict(state["student"])
         self.teacher.load_state_dict(state["teacher"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        print(f"resumed at step {self.step}")
 
-    def save(self) -> None:
-        """Write the checkpoint; a cut while writing leaves the previous one whole."""
-        part = self.checkpoint.with_suffix(".part")
-        torch.save(
-            {
-                "student": self.student.state_dict(),
-                "teacher": self.teacher.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "step": self.step,
-                "seconds": self.seconds,
-                "arguments": self.arguments,
-            },
-            part,
-        )
-        part.replace(self.checkpoint)
-
-    def learning_rate(self) -> float:
-        """Linear warm-up, then one cosine down to a hundredth."""
-        warm = min(1.0, (self.step + 1) / self.args.warmup)
-        progress = min(1.0, self.step / self.args.steps)
-        return self.args.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+    def clipped(self) -> list[torch.nn.Parameter]:
+        """The student's."""
+        return list(self.student.parameters())
 
     def momentum(self) -> float:
         """How much of the teacher stays: from ``--momentum`` to 1, by a cosine."""
         progress = self.step / self.args.steps
         return 1 - (1 - self.args.momentum) * 0.5 * (1 + math.cos(math.pi * progress))
 
-    def loss(self, views: Views, rng: np.random.Generator) -> tuple[dict, dict]:
-        """Both terms for one batch, and signs of collapse."""
+    def updated(self) -> dict[str, float]:
+        """The teacher follows; signs of collapse."""
+        follow(self.teacher, self.student, self.momentum())
+        return self._signs
+
+    def loss(self, batch: torch.Tensor, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        """Both terms for films (B, 2, 3, H, W) uint8."""
         args = self.args
-        images = views.globals.to(args.device).flatten(0, 1)  # picture by picture: its two views
-        near = views.locals.to(args.device)
-        side = images.shape[-1] // self.student.dino.patch_size
+        pictures = batch.to(args.device).flatten(0, 1)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        images = make_views(pictures, args.size, GLOBAL_SCALE, 1, generator)
+        near = make_views(pictures, args.local_size, LOCAL_SCALE, args.locals, generator)
+        side = args.size // self.student.dino.patch_size
         mask = block_masks(len(images), side, rng).to(args.device)
         device = torch.device(args.device).type
         with torch.autocast(device, torch.bfloat16, enabled=args.amp):
             with torch.no_grad():
                 told = self.teacher(images).float()
             said = [self.student(images, mask)[:, 0].float()]
-            if near.shape[1]:
-                said.append(self.student(near.flatten(0, 1))[:, 0].float())
+            if len(near):
+                said.append(self.student(near)[:, 0].float())
         with torch.no_grad():
             targets = sinkhorn(self.teacher.head(told[:, 0]), args.temperature)
-        # Each global view against the other one, local views against both.
+        # Each global view against the other moment's, local views against both.
         other = torch.arange(len(images), device=images.device) ^ 1
         both = targets.unflatten(0, (-1, 2)).mean(1)
-        wanted = [targets[other], both.repeat_interleave(near.shape[1], 0)]
+        wanted = [targets[other], both.repeat_interleave(2 * args.locals, 0)]
         logits = torch.cat([self.student.head(x) for x in said])
-        terms = {
+        self._signs = _signs(told, targets)
+        return {
             "cls": cross_entropy(logits, torch.cat(wanted)),
             # Spread what the student says over the sphere.
             "koleo": args.koleo * (koleo(said[0][::2]) + koleo(said[0][1::2])) / 2,
         }
-        return terms, self._signs(told, targets)
 
-    @torch.no_grad()
-    def _signs(self, tokens: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
-        """What collapse shows in: few prototypes used, soft targets, patches alike, a low rank."""
-        x = tokens[:, 1:].flatten(0, 1)[::17]
-        x = torch.nn.functional.normalize(x, dim=-1)
-        used = targets.argmax(1).unique().numel() / targets.shape[1]
-        entropy = -(targets * targets.clamp(min=1e-9).log()).sum(1).mean().item()
-        sizes = torch.linalg.svdvals(x - x.mean(0)).clamp(min=1e-9)
-        sizes = sizes / sizes.sum()
-        rank = (-(sizes * sizes.log()).sum()).exp().item()
-        alike = x.mean(0).square().sum().item()
-        return {"used": used, "entropy": entropy, "alike": alike, "rank": rank}
+    def scores(self) -> dict[str, float]:
+        """k-NN and AUC on a few scenes."""
+        return check(self.teacher.dino, self.args.eval_scenes)
 
-    def train_step(self, views: Views) -> dict[str, float]:
-        """One update; the values of the terms before it."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
-        terms, signs = self.loss(views, np.random.default_rng([4, self.args.seed, self.step]))
-        total = sum(terms.values())
-        if not torch.isfinite(total):
-            raise FloatingPointError(f"the loss is not finite at step {self.step}: {terms}")
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
-        self.optimizer.step()
-        follow(self.teacher, self.student, self.momentum())
-        self.step += 1
-        return {**{name: term.item() for name, term in terms.items()}, **signs}
+    def finals(self) -> dict[str, Any]:
+        """k-NN and AUC on scenes of the benchmark."""
+        bank, queries, images = (int(n * self.args.final_scenes) for n in (1, 0.5, 0.25))
+        found = scores(self.teacher.dino.eval(), "val", bank, queries, images)
+        print(table(found))
+        return {"scenes": {"bank": bank, "queries": queries, "auc": images}, **found}
 
-    def run(self) -> None:
-        """Train from where the run stands to its end."""
-        args = self.args
-        data = SceneViews(
-            args.steps * args.batch, args.size, args.local_size, args.locals, args.last_size,
-            args.last_share, start=self.step * args.batch, batch=args.batch,
-        )  # fmt: skip
-        loader = DataLoader(
-            data,
-            args.batch,
-            collate_fn=collate,
-            num_workers=args.workers,
-            persistent_workers=args.workers > 0,
-            prefetch_factor=4 if args.workers else None,
-        )
-        recent: list[dict[str, float]] = []
-        began = time.time() - self.seconds
-        for views in loader:
-            recent.append(self.train_step(views))
-            self.seconds = time.time() - began
-            last = self.step == args.steps
-            if self.step % args.log_every == 0 or last:
-                means = {name: np.mean([terms[name] for terms in recent]) for name in recent[0]}
-                recent = []
-                told = " ".join(f"{name} {mean:.3f}" for name, mean in means.items())
-                print(f"step {self.step}/{args.steps} {self.seconds:.0f} s  {told}", flush=True)
-            if self.step % args.eval_every == 0 or last:
-                self.save()
-                print(f"  {json.dumps(check(self.teacher.dino, args.eval_scenes))}", flush=True)
-        self.finish()
-
-    def finish(self) -> None:
-        """Write the weights in half precision and the record of how they were made."""
-        args, dino = self.args, self.teacher.dino
-        weights = {
-            name: tensor.half().contiguous().cpu() for name, tensor in dino.vit.state_dict().items()
-        }
-        path = args.work_dir / f"{args.model}.safetensors"
-        save_file(weights, path)
-        device, threads = torch.device(args.device).type, torch.get_num_threads()
-        bank, queries, images = (int(n * args.final_scenes) for n in (1, 0.5, 0.25))
-        final = scores(dino.eval(), "val", bank, queries, images)
-        record = {
-            "recipe": "tools/nano/train_dino.py",
-            "arguments": {k: v for k, v in vars(args).items() if k != "work_dir"},
-            "images": args.steps * args.batch,
-            "parameters": sum(tensor.numel() for tensor in weights.values()),
-            "seconds": round(self.seconds),
-            "hardware": f"{device}, {threads} threads, {platform.machine()}",
-            "versions": _versions(),
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "scenes": {"bank": bank, "queries": queries, "auc": images},
-            **final,
-        }
-        record_path = path.with_suffix(".record.json")
-        record_path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        print(f"{table(final)}\nwrote {path}")
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Those of the teacher."""
+        return self.teacher.dino.vit.state_dict()
 
 
-def _versions() -> dict[str, str]:
-    """Of what draws the scenes and trains on them."""
-    found = {"numpy": np.__version__, "opencv": cv2.__version__, "torch": torch.__version__}
-    try:
-        found["timm"] = version("timm")
-    except PackageNotFoundError:  # used from a checkout
-        found["timm"] = timm.__version__
-    return found
+@torch.no_grad()
+def _signs(tokens: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+    """What collapse shows in: few prototypes used, soft targets, patches alike, a low rank."""
+    x = tokens[:, 1:].flatten(0, 1)[::17]
+    x = torch.nn.functional.normalize(x, dim=-1)
+    used = targets.argmax(1).unique().numel() / targets.shape[1]
+    entropy = -(targets * targets.clamp(min=1e-9).log()).sum(1).mean().item()
+    sizes = torch.linalg.svdvals(x - x.mean(0)).clamp(min=1e-9)
+    sizes = sizes / sizes.sum()
+    rank = (-(sizes * sizes.log()).sum()).exp().item()
+    alike = x.mean(0).square().sum().item()
+    return {"used": used, "entropy": entropy, "alike": alike, "rank": rank}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Command line; the defaults are the recipe of the shipped weights."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/nano_dino"))
-    parser.add_argument("--model", default="nano-dino-8", help="a JSON file of ovseg/assets/nano")
-    parser.add_argument("--steps", type=int, default=3600)
-    parser.add_argument("--batch", type=int, default=64, help="pictures")
+    parser = parser_of(__doc__, "nano_dino", "nano-dino-8")
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--batch", type=int, default=64, help="films")
     parser.add_argument("--size", type=int, default=48, help="side of global views in pixels")
-    parser.add_argument("--last-size", type=int, default=64, help="the same at the end of the run")
-    parser.add_argument("--last-share", type=float, default=0.25, help="how much is the end")
-    parser.add_argument("--local-size", type=int, default=32, help="side of local views")
-    parser.add_argument("--locals", type=int, default=4, help="local views of a picture")
-    parser.add_argument("--prototypes", type=int, default=256)
-    parser.add_argument("--temperature", type=float, default=0.025, help="the teacher's")
+    parser.add_argument("--local-size", type=int, default=24, help="side of local views")
+    parser.add_argument("--locals", type=int, default=2, help="local views of a moment")
+    parser.add_argument("--prototypes", type=int, default=512)
+    parser.add_argument("--temperature", type=float, default=0.03, help="the teacher's")
     parser.add_argument("--koleo", type=float, default=0.1, help="weight of spreading out")
     parser.add_argument("--momentum", type=float, default=0.98, help="the teacher's, at first")
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--warmup", type=int, default=100, help="steps")
-    parser.add_argument("--seed", type=int, default=0, help="of the first weights and the masks")
-    parser.add_argument("--workers", type=int, default=1, help="processes that draw scenes")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--amp", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--log-every", type=int, default=25, help="steps")
-    parser.add_argument("--eval-every", type=int, default=200, help="steps; saves as well")
+    parser.add_argument("--eval-every", type=int, default=250, help="steps; saves as well")
     parser.add_argument("--eval-scenes", type=int, default=60, help="of the check while training")
     parser.add_argument("--final-scenes", type=int, default=400, help="of the scores in the record")
     return parser.parse_args(argv)
@@ -262,12 +152,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    args = parse_args(argv)
-    args.work_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        DinoTrainer(args).run()
-    except KeyboardInterrupt:
-        raise SystemExit("interrupted: the same command goes on from the last checkpoint") from None
+    train(DinoTrainer, parse_args(argv))
 
 
 if __name__ == "__main__":

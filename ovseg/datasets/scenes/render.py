@@ -121,6 +121,7 @@ def render(
     num_things: tuple[int, int] = (1, 4),
     exclude: frozenset[tuple[str, str, str]] = HELD_OUT,
     world: str = "seen",
+    like: Scene | None = None,
 ) -> Scene:
     """Render the scene of a seed.
 
@@ -131,6 +132,8 @@ def render(
         num_things: least and greatest number of things.
         exclude: (color, pattern, thing) triples of the seen world that are never drawn.
         world: "seen", or "unseen" for scenes of combinations and things that were held out.
+        like: a scene of the same world whose stuff and visible things are drawn again at another
+            moment: elsewhere, turned, in another light. ``num_things`` does not count then.
 
     Raises:
         ValueError: if a side is smaller than 8 pixels, zoom is not positive, or there is no such
@@ -146,21 +149,25 @@ def render(
         raise ValueError(f"there is no world {world!r}: choose one of {', '.join(WORLDS)}")
     layout_seed, finish_seed, clutter_seed = np.random.SeedSequence(seed).spawn(3)
     rng = np.random.default_rng(layout_seed)
-    image, semantic, stuff, layout = _draw_stuff(rng, (height, width), zoom)
+    image, semantic, stuff, layout = _draw_stuff(rng, (height, width), zoom, like)
     _draw_clutter(np.random.default_rng(clutter_seed), image, semantic, zoom)
     instances = np.zeros((height, width), np.int32)
 
     drawn = []
     places: list[tuple[float, float, float]] = []
-    for instance in range(1, int(rng.integers(num_things[0], num_things[1] + 1)) + 1):
+    if like is not None:
+        num_things = (len(like.things),) * 2
+    count = int(rng.integers(num_things[0], num_things[1] + 1))
+    for instance in range(1, count + 1):
         present = [d[0] for d in drawn]
-        if world == "seen":
+        if like is not None:
+            thing = like.things[instance - 1]
+            name, color, pattern = thing.name, thing.color, thing.pattern
+        elif world == "seen":
             name, color, pattern = _choose(rng, present, exclude)
-            label = CLASSES.index(name)
         else:
             name, color, pattern = _choose_unseen(rng, present)
-            known = name not in NEW_THINGS
-            label = UNSEEN_CLASSES.index(combination_name(color, pattern, name) if known else name)
+        label = _label(name, color, pattern, world)
         drawn.append((name, color, pattern))
         place = _place(rng, (height, width), zoom, places)
         places.append(place)
@@ -178,13 +185,24 @@ def render(
     return Scene(image, semantic, instances, things, stuff, layout, world)
 
 
-def _draw_stuff(rng, size, zoom):
+def _label(name, color, pattern, world):
+    """The class of a thing in its world."""
+    if world == "seen":
+        return CLASSES.index(name)
+    known = name not in NEW_THINGS
+    return UNSEEN_CLASSES.index(combination_name(color, pattern, name) if known else name)
+
+
+def _draw_stuff(rng, size, zoom, like):
     """One or two textured regions: a wavy horizon, a slanted split, or a single texture."""
     height, width = size
     short = min(size)
     backdrop, ground = BACKDROPS[rng.integers(len(BACKDROPS))], GROUNDS[rng.integers(len(GROUNDS))]
     first, second = (STUFF[i] for i in rng.choice(len(STUFF), 2, replace=False))
     kind = rng.random()
+    if like is not None:
+        backdrop, ground = first, second = like.stuff
+        kind = {"horizon": 0.0, "split": 0.8, "single": 1.0}[like.layout]
     level, slope = rng.uniform(0.3, 0.68), rng.uniform(-0.12, 0.12)
     swing, waves, phase = rng.uniform(0, 0.035), rng.uniform(0.5, 2), rng.uniform(0, 6.28)
     angle, offset = rng.uniform(0, 6.28), rng.uniform(-0.2, 0.2)

@@ -187,3 +187,16 @@ def test_excluded_triples_are_never_drawn():
     )
     assert common <= usual
     assert not common & triples(exclude=common)
+
+
+@pytest.mark.parametrize("world", ["seen", "unseen"])
+@pytest.mark.parametrize("num_things", [(0, 0), (1, 1), (2, 4)])
+def test_another_moment_shows_the_same_elsewhere(world, num_things):
+    for seed in range(8):
+        first = render((1, seed), 64, num_things=num_things, world=world)
+        later = render((1, seed, 1), 64, world=world, like=first)
+        assert (later.stuff, later.layout, later.world) == (first.stuff, first.layout, world)
+        named = Counter((t.name, t.color, t.pattern) for t in first.things)
+        assert Counter((t.name, t.color, t.pattern) for t in later.things) <= named
+        assert len(later.things) >= min(1, len(first.things))
+        assert not np.array_equal(later.image, first.image)
