@@ -49,7 +49,7 @@ class Films(Dataset):
         i += self.start
         rng = np.random.default_rng([SPLITS["train"], i, 1])
         kind = int(rng.choice(3, p=(0.5, 0.2, 0.3)))
-        zoom = ((2.0, 3.6), (1.2, 2.5), (1.5, 2.4))[kind]
+        zoom = ((2.2, 3.8), (1.2, 2.5), (1.6, 2.4))[kind]
         count = ((1, 1), (0, 0), (1, 3))[kind]
         first = render((SPLITS["train"], i), CANVAS, zoom=rng.uniform(*zoom), num_things=count)
         later = render((SPLITS["train"], i, 1), CANVAS, zoom=rng.uniform(*zoom), like=first)

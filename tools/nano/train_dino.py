@@ -132,7 +132,7 @@ def _signs(tokens: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Command line; the defaults are the recipe of the shipped weights."""
     parser = parser_of(__doc__, "nano_dino", "nano-dino-8")
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=3600)
     parser.add_argument("--batch", type=int, default=64, help="films")
     parser.add_argument("--size", type=int, default=48, help="side of global views in pixels")
     parser.add_argument("--local-size", type=int, default=24, help="side of local views")
@@ -144,7 +144,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--warmup", type=int, default=100, help="steps")
     parser.add_argument("--log-every", type=int, default=25, help="steps")
-    parser.add_argument("--eval-every", type=int, default=250, help="steps; saves as well")
+    parser.add_argument("--eval-every", type=int, default=300, help="steps; saves as well")
     parser.add_argument("--eval-scenes", type=int, default=60, help="of the check while training")
     parser.add_argument("--final-scenes", type=int, default=400, help="of the scores in the record")
     return parser.parse_args(argv)
