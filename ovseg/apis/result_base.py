@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Result", "frozen", "import_supervision"]
 
 
-class Result:
+class Result(ABC):
     """Base of the results, which are frozen dataclasses with at least the attributes below.
 
     A subclass gives `overlay`, `_mask_png` and `_record`, names its arrays in ``_ARRAYS``, and
@@ -40,17 +41,17 @@ class Result:
     name: str | None
     info: Mapping[str, Any]
 
+    @abstractmethod
     def overlay(self, alpha: float = 0.5, legend: bool = True, **options: Any) -> np.ndarray:
         """The result painted over the image: (H', W', 3) uint8 RGB."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _mask_png(self) -> bytes:
         """What ``<stem>_mask.png`` holds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _record(self) -> dict[str, Any]:
         """What ``<stem>.json`` holds; its "format" comes first."""
-        raise NotImplementedError
 
     def sheet(self, title: str | None = None) -> np.ndarray:
         """Image and overlay side by side, (H', W', 3) uint8 RGB; without image the overlay."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from abc import abstractmethod
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -65,21 +66,21 @@ class SegmentedResult(Result):
     scores: np.ndarray
 
     @property
+    @abstractmethod
     def shape(self) -> tuple[int, int]:
         """(height, width) of the image."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mask_of_segment(self, number: int) -> np.ndarray:
         """Pixels of the segment with an id: (H, W) bool."""
-        raise NotImplementedError
 
+    @abstractmethod
     def masks_array(self) -> np.ndarray:
         """Masks of all segments, (n, H, W) bool, in their order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _segment_map(self, **options: Any) -> np.ndarray:
         """(H, W) int32 places of the segments, -1 for none, as they are painted."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return len(self.segments)

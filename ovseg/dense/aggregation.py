@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
 from ovseg.dense.picture import WindowBatch
 
 
-class Aggregator(nn.Module):
+class Aggregator(nn.Module, ABC):
     """Makes features of patches from those of others that belong to the same.
 
     An aggregator overrides `forward`. It works on windows as they are read, or, where windows are
@@ -32,6 +34,7 @@ class Aggregator(nn.Module):
         super().__init__()
         self.encoder = encoder
 
+    @abstractmethod
     def forward(
         self, features: torch.Tensor, batch: WindowBatch, encoder: nn.Module | None
     ) -> torch.Tensor:
@@ -46,4 +49,3 @@ class Aggregator(nn.Module):
         Returns:
             (B, h', w', E or D) float32 on the same or another grid over the same windows.
         """
-        raise NotImplementedError

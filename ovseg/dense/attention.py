@@ -7,6 +7,8 @@ touches nothing else: no weight, no other block.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -14,11 +16,10 @@ from torch.nn import functional as F
 from ovseg.registry import MODELS
 
 
-class AttentionRule(nn.Module):
+class AttentionRule(nn.Module, ABC):
     """What the patch tokens attend to in the last block.
 
-    A rule overrides `mix`, or `forward` where it needs a guide. It holds no weights and keeps no
-    state.
+    A rule gives `forward`. It holds no weights and keeps no state.
 
     Args:
         residual: keep the block's residual connection around its attention.
@@ -28,41 +29,19 @@ class AttentionRule(nn.Module):
     #: Whether the rule cannot do without the features of a guide.
     needs_guide = False
 
-    #: Whether the windows of a picture depend on each other: `forward` is then also given the mean
-    #: of what `measure` says of them all. They need not be read together.
+    #: Whether the windows of a picture depend on each other: the rule then has a method ``measure``
+    #: that gives one number of each window (B,) from the guide's features (B, C, h, w), and
+    #: `forward` is also given the mean of these. They need not be read together.
     joint = False
+
+    #: Whether the class token is read by the rule as well.
+    reads_class_token = True
 
     def __init__(self, residual: bool = True, mlp: bool = True) -> None:
         super().__init__()
         self.residual, self.mlp = residual, mlp
 
-    def mix(
-        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float, state
-    ) -> torch.Tensor:
-        """Weighted values for every token.
-
-        Args:
-            q: queries (B, heads, P + N, d), the P prefix tokens first.
-            k: keys, of the same shape.
-            v: values, of the same shape.
-            scale: factor on products of q and k.
-            state: the tokens they come from, with their ``grid`` and ``num_prefix``.
-
-        Returns:
-            (B, heads, P + N, d).
-        """
-        raise NotImplementedError
-
-    #: Whether the class token is read by the rule as well.
-    reads_class_token = True
-
-    def measure(self, guide: torch.Tensor) -> torch.Tensor:
-        """What windows must know of each other: one number of each (B,), of features (B, C, h, w).
-
-        Only rules that are ``joint`` have it.
-        """
-        raise NotImplementedError
-
+    @abstractmethod
     def forward(
         self, block, state, guide: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, tuple[int, int]]:
@@ -78,6 +57,30 @@ class AttentionRule(nn.Module):
         Returns:
             (B, N', D) features, before the tower's final norm and projection, and their grid.
         """
+
+
+class MixingRule(AttentionRule):
+    """A rule that goes by CLIP alone: it gives `mix`, the rest is the block's own."""
+
+    @abstractmethod
+    def mix(
+        self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float, state
+    ) -> torch.Tensor:
+        """Weighted values for every token.
+
+        Args:
+            q: queries (B, heads, P + N, d), the P prefix tokens first.
+            k: keys, of the same shape.
+            v: values, of the same shape.
+            scale: factor on products of q and k.
+            state: the tokens they come from, with their ``grid`` and ``num_prefix``.
+
+        Returns:
+            (B, heads, P + N, d).
+        """
+
+    def forward(self, block, state, guide=None):
+        """Dense features; see `AttentionRule.forward`."""
         return self.read(block, state)[:, state.num_prefix :], state.grid
 
     def read(self, block, state) -> torch.Tensor:
@@ -89,7 +92,7 @@ class AttentionRule(nn.Module):
 
 
 @MODELS.register_module()
-class PlainAttention(AttentionRule):
+class PlainAttention(MixingRule):
     """CLIP as it is: every token attends where its query points. The baseline."""
 
     def mix(self, q, k, v, scale, state):
@@ -101,7 +104,7 @@ class PlainAttention(AttentionRule):
 
 
 @MODELS.register_module()
-class MaskCLIPAttention(AttentionRule):
+class MaskCLIPAttention(MixingRule):
     """Each token attends to itself alone: its value is its feature.
 
     Source: Zhou et al., Extract Free Dense Labels from CLIP, 2022, section 3.2. The authors' code

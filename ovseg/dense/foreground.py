@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from ovseg.heads import DINOiserHead
 from ovseg.registry import MODELS
 
 
-class Foreground(nn.Module):
+class Foreground(nn.Module, ABC):
     """Tells things from their surroundings, without names.
 
     Where it sees no thing, and no class is certain (``foreground_threshold`` of the protocol), a
@@ -30,9 +31,9 @@ class Foreground(nn.Module):
         super().__init__()
         self.encoder = encoder
 
+    @abstractmethod
     def forward(self, batch: WindowBatch, encoder: nn.Module) -> torch.Tensor:
         """(B, h, w) float32 probabilities that patches show a thing, on a grid of its own."""
-        raise NotImplementedError
 
 
 @MODELS.register_module()

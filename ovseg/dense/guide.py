@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
 from ovseg.dense.picture import WindowBatch
 
 
-class Guide(nn.Module):
+class Guide(nn.Module, ABC):
     """Features that tell which patches of a window are alike.
 
     A guide overrides `forward`. It holds no weights; the encoder is handed to it.
@@ -24,6 +26,6 @@ class Guide(nn.Module):
         super().__init__()
         self.encoder = encoder
 
+    @abstractmethod
     def forward(self, batch: WindowBatch, encoder: nn.Module) -> torch.Tensor:
         """Features (B, C, h, w) float32 of the windows, on a grid of the guide's own."""
-        raise NotImplementedError

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from ovseg.dense.attention import AttentionRule
+from ovseg.dense.attention import MixingRule
 from ovseg.registry import MODELS
 
 #: Entries of the matrix of distances held at a time.
@@ -18,7 +18,7 @@ _CHUNK = 2**22
 
 
 @MODELS.register_module()
-class NACLIPAttention(AttentionRule):
+class NACLIPAttention(MixingRule):
     """NACLIP's neighborhood attention: softmax(k k^T scale + Gaussian) v, and nothing else.
 
     Source: Hajimiri et al., Pay Attention to Your Neighbours: Training-Free Open-Vocabulary

@@ -58,7 +58,7 @@ class ProxyAttention(AttentionRule):
         self.joint = similarity == "picture"
 
     def measure(self, guide):
-        """Mean similarity of the patches of each window; see `AttentionRule.measure`."""
+        """Mean similarity of the patches of each window: (B,); see `AttentionRule.joint`."""
         # The mean of the products of all pairs is the product of the means.
         means = _units(guide).double().mean(-1)
         return means.square().sum(-1).float()

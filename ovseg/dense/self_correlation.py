@@ -13,14 +13,14 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
-from ovseg.dense.attention import AttentionRule
+from ovseg.dense.attention import MixingRule
 from ovseg.registry import MODELS
 
 KINDS = ("q", "k", "v")
 
 
 @MODELS.register_module()
-class SelfCorrelation(AttentionRule):
+class SelfCorrelation(MixingRule):
     """Sum of the attentions softmax(x x^T scale) v for x among q, k and v of the block.
 
     The sum is not a mean: with two kinds every row of weights adds up to 2, as in SCLIP and

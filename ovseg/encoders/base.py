@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
@@ -21,7 +22,7 @@ class RandomWeightsWarning(UserWarning):
     """An encoder was built without trained weights; its features mean nothing."""
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """Base of every encoder.
 
     A subclass builds its modules in ``__init__`` and calls :meth:`finish` last. From then on:
@@ -63,9 +64,9 @@ class Encoder(nn.Module):
         self.frozen = frozen
 
     @property
+    @abstractmethod
     def fingerprint(self) -> str:
         """Stable name of architecture and weights; contains ``random`` for untrained weights."""
-        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from torch import nn
 
 from ovseg.dense.decode import Labels, Naming
@@ -9,7 +11,7 @@ from ovseg.dense.logit_map import LogitMap
 from ovseg.dense.picture import Picture
 
 
-class Refiner(nn.Module):
+class Refiner(nn.Module, ABC):
     """Makes the labels of a picture in place of `Naming.decode`.
 
     A refiner overrides `forward`.
@@ -26,6 +28,7 @@ class Refiner(nn.Module):
         super().__init__()
         self.encoder = encoder
 
+    @abstractmethod
     def forward(
         self,
         logits: LogitMap,
@@ -48,7 +51,6 @@ class Refiner(nn.Module):
         Returns:
             Labels at ``size``.
         """
-        raise NotImplementedError
 
 
 def whole_tokens(encoder: nn.Module, before: int, size: tuple[int, int]) -> tuple:

@@ -8,6 +8,8 @@ from ovseg.encoders.base import Encoder
 
 
 class _Toy(Encoder):
+    fingerprint = "toy/random"
+
     def __init__(self, **options):
         super().__init__(**options)
         self.layer = nn.Sequential(nn.Conv2d(3, 2, 2, 2), nn.Dropout(0.5))

@@ -31,7 +31,7 @@ def test_encoders_without_blocks_are_left_alone():
     from ovseg.encoders.base import Encoder
 
     class Bare(Encoder):
-        pass
+        fingerprint = "bare/random"
 
     encoder = Bare()
     encoder.compile_blocks()

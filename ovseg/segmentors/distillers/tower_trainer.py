@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from ovseg.registry import MODELS
 from ovseg.segmentors.distillers.preprocessor import RegionPreprocessor
 
 
-class TowerTrainer(BaseModel):
+class TowerTrainer(BaseModel, ABC):
     """What trainings of a tower by features of its dense map have in common.
 
     Args:
@@ -98,9 +99,9 @@ class TowerTrainer(BaseModel):
             )
         return self.loss(inputs, data_samples, boxes, crops)
 
+    @abstractmethod
     def loss(self, inputs, data_samples, boxes, crops) -> dict[str, torch.Tensor]:
         """Losses of a batch, see `forward`."""
-        raise NotImplementedError
 
     def student_features(
         self,
