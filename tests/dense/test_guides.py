@@ -90,6 +90,23 @@ def test_dino_features_are_the_encoders(feature):
     assert torch.equal(found, encoder.features(batch.pixels(encoder)).map(feature))
 
 
+@pytest.mark.parametrize(
+    ("scale", "shown"), [(1.0, (40, 48)), (2, (80, 96)), (0.5, (24, 24)), (0.01, (8, 8))]
+)
+def test_dino_sees_windows_enlarged(scale, shown):
+    encoder = build(DINO, "vit_tiny_patch16_224", overrides={**drawn.DINO, "patch_size": 8})
+    batch = batch_of(40, 48)
+    found = DINOGuide(scale=scale)(batch, encoder)
+    pixels = torch.nn.functional.interpolate(batch.pixels(encoder), shown, mode="bilinear")
+    assert torch.equal(found, encoder.features(pixels).map("tokens"))
+
+
+@pytest.mark.parametrize("scale", [0, -1, float("nan")])
+def test_dino_cannot_see_nothing(scale):
+    with pytest.raises(ConfigError, match="scale must be positive"):
+        DINOGuide(scale=scale)
+
+
 @pytest.mark.parametrize("model", ["vit_small_patch14_reg4_dinov2", "vit_small_patch16_dinov3"])
 def test_later_dinos_are_guides_as_well(model):
     sizes = {"embed_dim": 48, "depth": 2, "num_heads": 2}
