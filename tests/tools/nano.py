@@ -18,7 +18,7 @@ import dino_data  # noqa: E402
 import dino_loss  # noqa: E402
 import dino_model  # noqa: E402
 import make_tokenizer  # noqa: E402
-import pack_fcclip  # noqa: E402
+import pack  # noqa: E402
 import run  # noqa: E402
 import sam_data  # noqa: E402
 import sam_loss  # noqa: E402
@@ -43,7 +43,7 @@ __all__ = [
     "dino_loss",
     "dino_model",
     "make_tokenizer",
-    "pack_fcclip",
+    "pack",
     "run",
     "sam_data",
     "sam_loss",

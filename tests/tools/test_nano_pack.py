@@ -1,9 +1,10 @@
-"""The embedded FC-CLIP head: a short training, packed, and what is shipped."""
+"""The embedded heads: a short training, packed, and what is shipped."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,11 +14,13 @@ from safetensors.torch import load_file
 from ovseg.apis.training import train_model
 from ovseg.apis.zoo import config_root
 from ovseg.datasets.scenes.classes import CLASSES
+from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.encoders.sources import nano_file
+from ovseg.heads import DINOiserHead
 from ovseg.registry import MODELS
-from tests.tools.nano import pack_fcclip
+from tests.tools.nano import pack
 
-NAME = pack_fcclip.NAME
+FCCLIP, DINOISER = pack.HEADS["fcclip"], pack.HEADS["dinoiser"]
 SMALL = {
     "train_dataloader.batch_size": 2,
     "train_dataloader.num_workers": 0,
@@ -41,7 +44,7 @@ def packed(tmp_path_factory):
     trained = train_model(config).model
     scores = folder / "results.json"
     scores.write_text(json.dumps({"dataset": {"type": "Drawn"}, "scores": {"mIoU": 1.5}}))
-    paths = pack_fcclip.pack(folder / "iter_2.pth", folder / "out", "a test", [scores])
+    paths = pack.pack(FCCLIP, folder / "iter_2.pth", folder / "out", "a test", [scores])
     return trained, *paths
 
 
@@ -60,7 +63,7 @@ def test_packed_weights_are_what_was_trained(packed):
 def test_packed_weights_load_into_the_segmentor(packed):
     _, path, _ = packed
     config = Config.fromfile(config_root() / "fcclip" / "fcclip_nano.py")
-    config.model.head = dict(name=NAME, pretrained="ovseg", weights=str(path))
+    config.model.head = dict(name=FCCLIP.name, pretrained="ovseg", weights=str(path))
     model = MODELS.build(config.model)
     weights = load_file(path)
     torch.testing.assert_close(model.decoder.query, weights["decoder.query"].float())
@@ -78,15 +81,34 @@ def test_the_record_says_how_they_were_made(packed):
     assert "nano-convnext" in record["frozen"]["image_encoder"]
 
 
+def test_convolutions_are_packed_as_their_authors_name_them(tmp_path):
+    config = Config.fromfile(Path(config_root()).parent / DINOISER.config)
+    left_out = ("model.text_encoder.pretrained", "model.criterion.num_points")
+    short = {k: v for k, v in SMALL.items() if k not in left_out}
+    short |= {"model.encoders.dino.pretrained": None, "work_dir": str(tmp_path)}
+    config.merge_from_dict(short)
+    with pytest.warns(RandomWeightsWarning):
+        head = train_model(config).model.head
+    path, record_path = pack.pack(DINOISER, tmp_path / "iter_2.pth", tmp_path / "out", "a test")
+    assert set(load_file(path)) == {
+        f"{part}.{kind}" for part in ("obj_proj", "bkg_decoder") for kind in ("weight", "bias")
+    }
+    again = DINOiserHead(width=192, dim=head.obj_proj.out_channels, weights=str(path))
+    torch.testing.assert_close(
+        again.obj_proj.weight, head.obj_proj.weight.detach(), rtol=1e-3, atol=1e-4
+    )
+    assert json.loads(record_path.read_text())["recipe"] == f"tools/train.py {DINOISER.config}"
+
+
 def test_something_else_is_refused(tmp_path):
     torch.save({"meta": {}, "state_dict": {"image_encoder.x": torch.zeros(1)}}, tmp_path / "x.pth")
     with pytest.raises(SystemExit, match=r"image_encoder\.x, which is no part"):
-        pack_fcclip.pack(tmp_path / "x.pth", tmp_path, "a test")
+        pack.pack(FCCLIP, tmp_path / "x.pth", tmp_path, "a test")
 
 
 def test_the_record_is_of_the_shipped_weights():
-    record = json.loads(nano_file(f"{NAME}.record.json").read_text())
-    weights = nano_file(f"{NAME}.safetensors").read_bytes()
+    record = json.loads(nano_file(f"{FCCLIP.name}.record.json").read_text())
+    weights = nano_file(f"{FCCLIP.name}.safetensors").read_bytes()
     assert record["sha256"] == hashlib.sha256(weights).hexdigest()
     tower = nano_file("nano-convnext.safetensors").read_bytes()
     assert hashlib.sha256(tower).hexdigest()[:16] in record["frozen"]["image_encoder"]

@@ -1,12 +1,12 @@
-"""Put the head of a trained FC-CLIP beside the other embedded weights.
+"""Put a head that tools/train.py has trained beside the other embedded weights.
 
     python tools/train.py configs/fcclip/fcclip_nano_scenes_train.py
-    python tools/nano/pack_fcclip.py work_dirs/fcclip_nano_scenes_train/iter_2000.pth \\
-        --out work_dirs/nano_fcclip --hardware "cpu, 2 threads"
+    python tools/nano/pack.py fcclip work_dirs/fcclip_nano_scenes_train/iter_2000.pth \\
+        --hardware "cpu, 2 threads"
 
 Training writes checkpoints that can be resumed; this takes from one what was trained (the running
-means of the weights), in half precision, as ``nano-fcclip.safetensors``, and writes the record of
-how it was made. ``--scores`` adds the scores of runs of ``tools/test.py`` to it.
+means of the weights where there are any), in half precision, and writes the record of how it was
+made. ``--scores`` adds the scores of runs of ``tools/test.py`` to it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
@@ -22,15 +23,46 @@ from safetensors.torch import save_file
 
 from ovseg.utils.checkpoints import load_checkpoint
 
-NAME = "nano-fcclip"
+
+@dataclass(frozen=True)
+class Head:
+    """Something that is trained and shipped.
+
+    Attributes:
+        name: of the packaged files.
+        config: it is trained by.
+        parts: how the names of its weights begin in a checkpoint.
+        prefix: what they lose in the package.
+    """
+
+    name: str
+    config: str
+    parts: tuple[str, ...]
+    prefix: str = ""
+
+
+HEADS = {
+    "fcclip": Head(
+        "nano-fcclip",
+        "configs/fcclip/fcclip_nano_scenes_train.py",
+        ("pixel_decoder.", "decoder."),
+    ),
+    "dinoiser": Head(
+        "nano-dinoiser-8",
+        "configs/clip_dinoiser/clip_dinoiser_nano_scenes_train.py",
+        ("head.",),
+        "head.",
+    ),
+}
 
 
 def pack(
-    checkpoint: Path, out: Path, hardware: str, scores: Sequence[Path] = ()
+    head: Head, checkpoint: Path, out: Path, hardware: str, scores: Sequence[Path] = ()
 ) -> tuple[Path, Path]:
     """Write weights and record of a checkpoint.
 
     Args:
+        head: what was trained.
         checkpoint: of ``tools/train.py``.
         out: folder, made if it is not there.
         hardware: that it was trained on.
@@ -41,20 +73,20 @@ def pack(
 
     Raises:
         WeightsNotFoundError: There is no such file.
-        SystemExit: It holds more than a head.
+        SystemExit: It holds something else.
     """
     saved = load_checkpoint(checkpoint)
     meta, state = saved["meta"], saved["state_dict"]
-    foreign = [k for k in state if not k.startswith(("pixel_decoder.", "decoder."))]
+    foreign = [k for k in state if not k.startswith(head.parts)]
     if foreign:
-        raise SystemExit(f"{checkpoint} holds {foreign[0]}, which is no part of FC-CLIP's head")
+        raise SystemExit(f"{checkpoint} holds {foreign[0]}, which is no part of {head.name}")
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{NAME}.safetensors"
-    save_file({k: v.half().contiguous() for k, v in state.items()}, path)
+    path = out / f"{head.name}.safetensors"
+    save_file({k.removeprefix(head.prefix): v.half().contiguous() for k, v in state.items()}, path)
     config = Config.fromstring(meta["cfg"], ".py")
     loader = config.train_dataloader
     record = {
-        "recipe": "tools/train.py configs/fcclip/fcclip_nano_scenes_train.py",
+        "recipe": f"tools/train.py {head.config}",
         "iterations": meta["iter"],
         "images": meta["iter"] * loader.batch_size,
         "optimizer": dict(config.optim_wrapper.optimizer),
@@ -70,7 +102,7 @@ def pack(
     for file in scores:
         run = json.loads(file.read_text(encoding="utf-8"))
         record["scores"][run["dataset"]["type"]] = run["scores"]
-    record_path = out / f"{NAME}.record.json"
+    record_path = out / f"{head.name}.record.json"
     record_path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return path, record_path
 
@@ -84,12 +116,14 @@ def _seconds(saved: dict) -> float:
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("head", choices=HEADS)
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("work_dirs/nano_fcclip"))
+    parser.add_argument("--out", type=Path, help="a folder (work_dirs/nano_<head>)")
     parser.add_argument("--hardware", required=True, help="that it was trained on, in words")
     parser.add_argument("--scores", type=Path, nargs="*", default=(), help="results.json of tests")
     args = parser.parse_args(argv)
-    for path in pack(args.checkpoint, args.out, args.hardware, args.scores):
+    out = args.out or Path("work_dirs") / f"nano_{args.head}"
+    for path in pack(HEADS[args.head], args.checkpoint, out, args.hardware, args.scores):
         print(f"wrote {path}")
 
 
