@@ -16,11 +16,7 @@ from ovseg.datasets.scenes.classes import VOID
 from ovseg.datasets.scenes.render import render
 from ovseg.dense import MaskCLIPAttention, PlainAttention
 from ovseg.encoders import CLIPViT
-from tests.tools.nano import NANO, clip_model, clip_score, train_clip
-
-TINY = (
-    "--batch 4 --size 64 --workers 0 --warmup 2 --bank 24 --eval-scenes 3 --eval-every 2 --steps 4"
-).split()
+from tests.tools.nano import NANO, clip_model, clip_score
 
 
 @pytest.fixture(scope="module")
@@ -104,41 +100,6 @@ def test_the_paths_agree_with_open_clip(finished):
         torch.testing.assert_close(patches[reading], expected, atol=2e-4, rtol=1e-3)
     assert all(p.shape == (2, 64, 192) for p in patches.values())
     assert not torch.allclose(patches["q"], patches["k"], atol=1e-3)
-
-
-def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, monkeypatch, capsys):
-    def command(folder):
-        return ["--work-dir", str(folder), *TINY]
-
-    train_clip.main(command(tmp_path / "whole"))
-
-    save = train_clip.NanoTrainer.save
-
-    def save_and_stop(trainer):
-        save(trainer)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train_clip.NanoTrainer, "save", save_and_stop)
-        with pytest.raises(SystemExit, match="the same command goes on"):
-            train_clip.main(command(tmp_path / "cut"))
-    assert not (tmp_path / "cut" / "nano-vit-8.safetensors").exists()
-    capsys.readouterr()
-    train_clip.main(command(tmp_path / "cut"))
-    assert "resumed at step 2" in capsys.readouterr().out
-
-    whole, cut = (torch.load(tmp_path / name / "last.pt") for name in ("whole", "cut"))
-    assert whole["step"] == cut["step"] == 4
-    assert torch.equal(whole["dense_scale"], cut["dense_scale"])
-    for name, tensor in whole["clip"].items():
-        assert torch.equal(tensor, cut["clip"][name]), name
-    for key, state in whole["optimizer"]["state"].items():
-        for name, tensor in state.items():
-            assert torch.equal(tensor, cut["optimizer"]["state"][key][name])
-
-    # Another command must not go on from this checkpoint as if it were its own.
-    with pytest.raises(SystemExit, match=r"'steps': 4.*another --work-dir"):
-        train_clip.main([*command(tmp_path / "cut"), "--steps", "8"])
 
 
 def test_scores_of_a_model_that_says_one_class_everywhere(monkeypatch):

@@ -18,9 +18,6 @@ from tests.tools.nano import clip_loss, convclip_data, convclip_model, score_con
 from tests.tools.nano import train_convclip as recipe
 
 MODEL = "nano-convnext"
-TINY = (
-    "--batch 6 --sizes 64 128 --small 0 --workers 0 --warmup 2 --bank 24 --eval-every 2 --steps 4"
-).split()
 
 
 @pytest.fixture(scope="module")
@@ -77,31 +74,6 @@ def test_the_weights_load_into_the_encoders(finished):
         torch.testing.assert_close(model.embed(features.mean((2, 3))), whole)
         words = F.normalize(text.encode(["a cat", "snow"]), dim=-1)
         torch.testing.assert_close(model.encode_text(["a cat", "snow"]), words)
-
-
-def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, monkeypatch, capsys):
-    def command(folder):
-        return ["--work-dir", str(folder), *TINY]
-
-    monkeypatch.setattr(recipe.ConvTrainer, "scores", lambda trainer: {})
-    recipe.main(command(tmp_path / "whole"))
-    save = recipe.ConvTrainer.save
-
-    def save_and_stop(trainer):
-        save(trainer)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(recipe.ConvTrainer, "save", save_and_stop)
-        with pytest.raises(SystemExit, match="the same command goes on"):
-            recipe.main(command(tmp_path / "cut"))
-    capsys.readouterr()
-    recipe.main(command(tmp_path / "cut"))
-    assert "resumed at step 2" in capsys.readouterr().out
-    whole, cut = (torch.load(tmp_path / name / "last.pt") for name in ("whole", "cut"))
-    assert whole["step"] == cut["step"] == 4
-    for name, tensor in whole["clip"].items():
-        assert torch.equal(tensor, cut["clip"][name]), name
 
 
 def test_batches_go_through_the_sizes_and_keep_their_pixels():

@@ -17,7 +17,7 @@ from ovseg.datasets.scenes.render import render
 from ovseg.datasets.scenes.splits import SPLITS
 from ovseg.encoders.dino import DINO
 from ovseg.encoders.sources import nano_file, nano_models
-from tests.tools.nano import NANO, dino_data, dino_loss, dino_model, score_dino, train_dino
+from tests.tools.nano import NANO, dino_data, dino_loss, dino_model, score_dino
 
 TINY = (
     "--batch 3 --size 16 --local-size 8 --locals 1 --prototypes 8 "
@@ -79,41 +79,6 @@ def test_the_record_says_how_they_were_made(finished):
         assert set(record[part]) == {"pixels", "pixels_3x3", "tokens", "q", "k", "v"}
         assert part in output
     assert str(folder) not in json.dumps(record)
-
-
-def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(train_dino, "scores", lambda *_: {})
-    monkeypatch.setattr(train_dino, "check", lambda *_: {})
-
-    def command(folder):
-        return ["--work-dir", str(folder), *TINY]
-
-    train_dino.main(command(tmp_path / "whole"))
-    save = train_dino.DinoTrainer.save
-
-    def save_and_stop(trainer):
-        save(trainer)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train_dino.DinoTrainer, "save", save_and_stop)
-        with pytest.raises(SystemExit, match="the same command goes on"):
-            train_dino.main(command(tmp_path / "cut"))
-    assert not (tmp_path / "cut" / "nano-dino-8.safetensors").exists()
-    capsys.readouterr()
-    train_dino.main(command(tmp_path / "cut"))
-    assert "resumed at step 2" in capsys.readouterr().out
-
-    whole, cut = (torch.load(tmp_path / name / "last.pt") for name in ("whole", "cut"))
-    assert whole["step"] == cut["step"] == 4
-    for part in ("student", "teacher"):
-        for name, tensor in whole[part].items():
-            assert torch.equal(tensor, cut[part][name]), (part, name)
-    assert not torch.equal(whole["student"]["mask_token"], whole["teacher"]["mask_token"])
-
-    # Another command must not go on from this checkpoint as if it were its own.
-    with pytest.raises(SystemExit, match=r"'steps': 4.*another --work-dir"):
-        train_dino.main([*command(tmp_path / "cut"), "--steps", "8"])
 
 
 def test_training_sees_nothing_but_pixels_of_its_own_split(monkeypatch):

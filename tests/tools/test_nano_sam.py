@@ -81,36 +81,6 @@ def test_the_record_says_how_they_were_made(finished):
     assert str(folder) not in text
 
 
-def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, monkeypatch, capsys):
-    more = "--steps 4 --batch 2 --eval-every 2".split()
-    train_sam.main(command(tmp_path / "whole", *more))
-    save = train_sam.SAMTrainer.save
-
-    def save_and_stop(trainer):
-        save(trainer)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train_sam.SAMTrainer, "save", save_and_stop)
-        with pytest.raises(SystemExit, match="the same command goes on"):
-            train_sam.main(command(tmp_path / "cut", *more))
-    assert not (tmp_path / "cut" / "tiny.safetensors").exists()
-    capsys.readouterr()
-    train_sam.main(command(tmp_path / "cut", *more))
-    assert "resumed at step 2" in capsys.readouterr().out
-
-    whole, cut = (torch.load(tmp_path / name / "last.pt") for name in ("whole", "cut"))
-    for name, tensor in whole["sam"].items():
-        assert torch.equal(tensor, cut["sam"][name]), name
-    for key, state in whole["optimizer"]["state"].items():
-        for name, tensor in state.items():
-            assert torch.equal(tensor, cut["optimizer"]["state"][key][name])
-
-    # Another command must not go on from this checkpoint as if it were its own.
-    with pytest.raises(SystemExit, match=r"'steps': 4.*another --work-dir"):
-        train_sam.main(command(tmp_path / "cut", *more, "--steps", "8"))
-
-
 def test_training_decodes_as_segment_anything_does():
     model = sam_model.NanoSAM("tiny", torch.device("cpu"), amp=False)
     model.encoder.requires_grad_(False)
