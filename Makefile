@@ -31,8 +31,8 @@ $(INSTALLED): $(WANTED)
 
 demo: $(INSTALLED)
 	$(RUN) demo/image_demo.py demo/images --classes demo/images/classes.txt \
-	  --model naclip_nano --out $(DEMO_OUT)
-	$(RUN) tools/test.py configs/naclip/naclip_nano_scenes.py --work-dir $(DEMO_OUT)/scenes \
+	  --model trident_nano --out $(DEMO_OUT)
+	$(RUN) tools/test.py configs/trident/trident_nano_scenes.py --work-dir $(DEMO_OUT)/scenes \
 	  --cfg-options test_dataloader.dataset.length=100
 	@echo "The pictures are in $(DEMO_OUT)."
 

@@ -26,7 +26,9 @@ from ovseg.datasets.scenes.splits import SPLITS
 from ovseg.evaluation.kernels import class_areas
 
 _BARE = dict(residual=False, mlp=False)
-_DINO = dict(type="DINOGuide", encoder="dino")
+#: Windows enlarged: the nano DINO's patches are as large as the nano CLIP's, a real DINO's are
+#: mostly smaller than CLIP's.
+_DINO = dict(type="DINOGuide", encoder="dino", feature="v", scale=2)
 #: Step 2, how the last block of CLIP is read; with the guide of those that cannot do without.
 RULES: dict[str, dict[str, Any]] = {
     "CLIP": dict(attention=dict(type="PlainAttention")),
@@ -35,13 +37,15 @@ RULES: dict[str, dict[str, Any]] = {
     "ClearCLIP": dict(attention=dict(type="ClearCLIPAttention")),
     "NACLIP": dict(attention=dict(type="NACLIPAttention")),
     "CLIPtrase": dict(attention=dict(type="CLIPtraseAttention", **_BARE)),
-    "ProxyCLIP": dict(attention=dict(type="ProxyAttention"), guide=_DINO),
-    "Trident": dict(attention=dict(type="ProxyAttention", similarity="picture"), guide=_DINO),
+    "ProxyCLIP": dict(attention=dict(type="ProxyAttention", gamma=20.0), guide=_DINO),
+    "Trident": dict(
+        attention=dict(type="ProxyAttention", gamma=20.0, similarity="picture"), guide=_DINO
+    ),
 }
 #: Step 3, whose view of what belongs together features are averaged by.
 GUIDES: dict[str, dict[str, Any]] = {
     "none": {},
-    "DINO": dict(aggregator=dict(type="CorrelationPooling", guide=_DINO)),
+    "DINO": dict(aggregator=dict(type="CorrelationPooling", gamma=0.9, guide=_DINO)),
     "SAM": dict(splice=True, aggregator=dict(type="SAMCorrelation", encoder="sam", multiple=8)),
 }
 #: Step 5.

@@ -17,7 +17,7 @@ model = dict(
             weights=None,
             precision='fp32',
         )),
-    guide=dict(type='DINOGuide', encoder='dino', feature='v'),
+    guide=dict(type='DINOGuide', encoder='dino', feature='v', scale=2),
     # There is no FOUND of this size: its first step, which needs no weights of its own.
     foreground=dict(type='SeedForeground', encoder='dino', threshold=0.3),
     head=dict(
@@ -28,6 +28,6 @@ model = dict(
         weights=None,  # or from a local file
     ),
     block=-3,  # whose tokens are read; say the same where they are used
-    gamma=0.2,
+    gamma=0.8,  # cosines of a DINO this small lie close together (published: 0.2)
     threshold=0.5,
 )

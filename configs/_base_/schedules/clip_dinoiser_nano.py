@@ -5,5 +5,5 @@ optim_wrapper = dict(
     optimizer=dict(lr=1e-3),
     paramwise_cfg=dict(rates={'head.bkg_decoder': 1e-2}),
 )
-param_scheduler = [dict(type='MultiStepLR', milestones=[2400], gamma=0.1, by_epoch=False)]
-train_cfg = dict(max_iters=3000)
+param_scheduler = [dict(type='MultiStepLR', milestones=[800], gamma=0.1, by_epoch=False)]
+train_cfg = dict(max_iters=1000)
