@@ -14,6 +14,7 @@ from torch import nn
 
 from ovseg.datasets.scenes.classes import CLASSES
 from ovseg.registry import MODELS, TRANSFORMS
+from tests.tiny_runs import scene_training
 
 
 @TRANSFORMS.register_module(force=True)
@@ -87,33 +88,19 @@ class TinyMasks(BaseModel):
 
 def masks_config(work_dir: Path | str, poison: str | None = None, **changes: Any) -> Config:
     """Six iterations on eight scenes, four at a time."""
-    config = dict(
-        default_scope="ovseg",
-        work_dir=str(work_dir),
-        experiment_name=str(work_dir),  # MMEngine keeps one logger per name and second
+    loaded = scene_training(
+        work_dir,
         model=dict(type="TinyMasks", criterion=dict(type="MaskCriterion", num_points=40)),
-        train_dataloader=dict(
-            batch_size=4,
-            num_workers=0,
-            sampler=dict(type="EndlessSampler"),
-            dataset=dict(
-                type="SeededSamples",
-                dataset=dict(
-                    type="ScenesDataset",
-                    split="train",
-                    length=8,
-                    size=48,
-                    test_mode=False,
-                    pipeline=[
-                        dict(type="RenderScene", panoptic=True),
-                        dict(type="RandomMirror"),
-                        dict(type="LargeScaleJitter", size=32, scale=(0.5, 2.0)),
-                        dict(type="Whiten", name=f"scenes-train/{poison}"),
-                        dict(type="PackSegments"),
-                    ],
-                ),
-            ),
-        ),
+        pipeline=[
+            dict(type="RenderScene", panoptic=True),
+            dict(type="RandomMirror"),
+            dict(type="LargeScaleJitter", size=32, scale=(0.5, 2.0)),
+            dict(type="Whiten", name=f"scenes-train/{poison}"),
+            dict(type="PackSegments"),
+        ],
+        iterations=6,
+        interval=3,
+        keep=1,
         optim_wrapper=dict(
             type="GuardedOptimWrapper",
             constructor="DecayByKind",
@@ -121,19 +108,6 @@ def masks_config(work_dir: Path | str, poison: str | None = None, **changes: Any
             clip_grad=dict(max_norm=1.0),
         ),
         param_scheduler=[dict(type="MultiStepLR", milestones=[4], gamma=0.1, by_epoch=False)],
-        train_cfg=dict(type="EndlessTrainLoop", max_iters=6),
-        default_hooks=dict(
-            logger=dict(type="LoggerHook", interval=1, log_metric_by_epoch=False),
-            checkpoint=dict(
-                type="WholeCheckpointHook", by_epoch=False, interval=3, max_keep_ckpts=1
-            ),
-            sampler_seed=None,
-        ),
-        custom_hooks=[dict(type="FrozenGuardHook")],
-        log_processor=dict(type="ShortLogProcessor", window_size=1),
-        randomness=dict(seed=3),
-        launcher="none",
     )
-    loaded = Config(config)
     loaded.merge_from_dict(changes)
     return loaded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
@@ -103,4 +104,56 @@ def train_config(root: Path, work_dir: Path, **changes) -> Config:
         experiment_name=str(work_dir),  # MMEngine keeps one logger per name and second
     )
     config.update(changes)
+    return Config(config)
+
+
+def scene_training(
+    work_dir: Path | str,
+    model: dict,
+    pipeline: list[dict],
+    iterations: int,
+    interval: int,
+    keep: int = -1,
+    **settings: Any,
+) -> Config:
+    """Some iterations on eight scenes, four at a time, by the package's own loop and hooks.
+
+    Args:
+        work_dir: where everything goes.
+        model: what is trained.
+        pipeline: what is made of a scene.
+        iterations: how many.
+        interval: of checkpoints.
+        keep: how many checkpoints stay.
+        settings: the rest of the config: optimizer, schedule, more hooks.
+    """
+    scenes = dict(
+        type="ScenesDataset", split="train", length=8, size=48, test_mode=False, pipeline=pipeline
+    )
+    checkpoint = dict(
+        type="WholeCheckpointHook", by_epoch=False, interval=interval, max_keep_ckpts=keep
+    )
+    config = dict(
+        default_scope="ovseg",
+        work_dir=str(work_dir),
+        experiment_name=str(work_dir),  # MMEngine keeps one logger per name and second
+        model=model,
+        train_dataloader=dict(
+            batch_size=4,
+            num_workers=0,
+            sampler=dict(type="EndlessSampler"),
+            dataset=dict(type="SeededSamples", dataset=scenes),
+        ),
+        train_cfg=dict(type="EndlessTrainLoop", max_iters=iterations),
+        default_hooks=dict(
+            logger=dict(type="LoggerHook", interval=1, log_metric_by_epoch=False),
+            checkpoint=checkpoint,
+            sampler_seed=None,
+        ),
+        custom_hooks=[dict(type="FrozenGuardHook")],
+        log_processor=dict(type="ShortLogProcessor", window_size=1),
+        randomness=dict(seed=3),
+        launcher="none",
+    )
+    config.update(settings)
     return Config(config)

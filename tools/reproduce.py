@@ -21,12 +21,11 @@ import argparse
 import os
 import sys
 
-from mmengine.config import DictAction
 from mmengine.dist import is_main_process
 
 from ovseg.apis.published import published_for
 from ovseg.apis.reproduction import known_benchmarks, plan, reproduce
-from ovseg.apis.running import report_errors
+from ovseg.apis.running import add_run_arguments, report_errors
 from ovseg.apis.zoo import list_models
 
 
@@ -45,21 +44,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--out", default="work_dirs/reproduce", metavar="DIR", help="default: %(default)s"
     )
     parser.add_argument("--fresh", action="store_true", help="run again what is finished")
-    parser.add_argument(
-        "--launcher",
-        choices=["none", "pytorch", "slurm", "mpi"],
-        default="none",
-        help="how several processes are started (none)",
-    )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="change settings of every config, as in model.window_batch=4; the table says so",
-    )
-    parser.add_argument("--seed", type=int, help="random seed (of the config, else 0)")
-    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)
+    add_run_arguments(parser)
     arguments = parser.parse_args(argv)
     if not arguments.method and not arguments.list:
         parser.error("name a method or a model, or ask for --list")

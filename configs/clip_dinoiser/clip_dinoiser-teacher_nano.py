@@ -1,19 +1,11 @@
 # CLIP-DINOiser's teacher: the embedded nano CLIP's features averaged over the patches whose values
 # in the nano DINO correlate.
 _base_ = [
-    '../_base_/models/clip_nano.py',
+    '../_base_/models/clip_nano_dino.py',
     '../_base_/protocols/nano-128.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(
-    encoders=dict(
-        dino=dict(
-            type='DINO',
-            model='nano-dino-8',
-            pretrained='ovseg',  # None: random weights
-            weights=None,  # a local file, instead of `pretrained`
-            precision='fp32',
-        )),
     # Without the residual and the MLP, which the authors' code keeps: the nano CLIP's patches were
     # taught without.
     attention=dict(type='MaskCLIPAttention', residual=False, mlp=False),

@@ -1,19 +1,11 @@
 # ProxyCLIP in the embedded nano world: the nano DINO says which patches belong together, the nano
 # CLIP's values say what they are.
 _base_ = [
-    '../_base_/models/clip_nano.py',
+    '../_base_/models/clip_nano_dino.py',
     '../_base_/protocols/nano-128.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(
-    encoders=dict(
-        dino=dict(
-            type='DINO',
-            model='nano-dino-8',
-            pretrained='ovseg',  # None: random weights
-            weights=None,  # a local file, instead of `pretrained`
-            precision='fp32',
-        )),
     # Windows enlarged: both have patches of 8, where the real ones have 16 and 8.
     guide=dict(type='DINOGuide', encoder='dino', feature='v', scale=2),
     # Sharper than the published gamma of 3: cosines of a DINO this small lie closer together.

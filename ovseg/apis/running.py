@@ -24,6 +24,7 @@ from ovseg.utils.own_log import OwnLog
 __all__ = [
     "FrozenRunner",
     "add_common_arguments",
+    "add_run_arguments",
     "apply_arguments",
     "load_config",
     "prepare_launch",
@@ -37,6 +38,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--work-dir", metavar="DIR", help="where results go (work_dirs/<name of the config>)"
     )
+    add_run_arguments(parser)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of whatever runs configs: processes, changed settings, the seed."""
     parser.add_argument(
         "--launcher",
         choices=["none", "pytorch", "slurm", "mpi"],

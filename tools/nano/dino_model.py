@@ -58,7 +58,11 @@ class Network(nn.Module):
         self.head = Head(width, prototypes)
 
     def forward(self, images: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Normed tokens (B, 1 + N, D) of images (B, 3, H, W) uint8; hidden where mask (B, N)."""
+        """Normed tokens (B, 1 + N, D) of images (B, 3, H, W), 0 to 255.
+
+        Where mask (B, N), the token of a patch is hidden; its rim still reaches its neighbors
+        through the convolutions in front.
+        """
         dino, vit = self.dino, self.dino.vit
         mean, std = (
             torch.tensor(v, device=images.device).view(3, 1, 1) for v in (dino.mean, dino.std)

@@ -32,9 +32,9 @@ class Run(ABC):
     the number of the step alone: then a run that was cut ends with the same weights.
     """
 
-    #: The script, and the library whose classes are trained, as the record names them.
+    #: The script, and the package whose classes are trained, as the record names them.
     recipe: ClassVar[str]
-    library: ClassVar[str]
+    package: ClassVar[str]
     #: Decimals of the losses in the log.
     decimals: ClassVar[int] = 3
 
@@ -213,7 +213,7 @@ class Run(ABC):
         """Of what draws the scenes and trains on them."""
         found = {"numpy": np.__version__, "opencv": cv2.__version__, "torch": torch.__version__}
         try:
-            found[self.library] = version(self.library)
+            found[self.package] = version(self.package)
         except PackageNotFoundError:  # used from a checkout
             pass
         return found

@@ -39,7 +39,7 @@ _TEMPLATES = ["{}"] * 30 + ["a {}", "a photo of a {}.", "the {}"] * 10 + _TEMPLA
 class NanoTrainer(Run):
     """The recipe; see the top of this file."""
 
-    recipe, library = "tools/nano/train_clip.py", "open_clip_torch"
+    recipe, package = "tools/nano/train_clip.py", "open_clip_torch"
     #: How the record names the scores.
     scored_as = "held_out_close_ups_miou"
 

@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader
 class DinoTrainer(Run):
     """The recipe; see the top of this file."""
 
-    recipe, library = "tools/nano/train_dino.py", "timm"
+    recipe, package = "tools/nano/train_dino.py", "timm"
 
     def build(self) -> None:
         """Student and teacher."""

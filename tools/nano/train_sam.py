@@ -44,7 +44,7 @@ _COMPANY = {("points", "boxes"): 0.5, ("boxes",): 0.2, ("points",): 0.15, (): 0.
 class SAMTrainer(Run):
     """The recipe; see the top of this file."""
 
-    recipe, library, decimals = "tools/nano/train_sam.py", "segment_anything", 4
+    recipe, package, decimals = "tools/nano/train_sam.py", "segment_anything", 4
 
     def build(self) -> None:
         """The model for the first pictures."""

@@ -19,58 +19,33 @@ from ovseg.errors import TrainingError
 from ovseg.heads import DINOiserHead
 from ovseg.utils.checkpoints import load_checkpoint
 from tests.segmentors.distillers.drawn_distiller import distiller_config
+from tests.tiny_runs import scene_training
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*random weights")
 
 
 def run_config(work_dir: Path, **changes: Any) -> Config:
     """Four iterations on eight scenes, four at a time."""
-    config = Config(
-        dict(
-            default_scope="ovseg",
-            work_dir=str(work_dir),
-            experiment_name=str(work_dir),  # MMEngine keeps one logger per name and second
-            model=distiller_config(foreground={"type": "SeedForeground", "encoder": "dino"}),
-            train_dataloader=dict(
-                batch_size=4,
-                num_workers=0,
-                sampler=dict(type="EndlessSampler"),
-                dataset=dict(
-                    type="SeededSamples",
-                    dataset=dict(
-                        type="ScenesDataset",
-                        split="train",
-                        length=8,
-                        size=48,
-                        test_mode=False,
-                        pipeline=[
-                            dict(type="RenderScene"),
-                            dict(type="ClassAreaCrop", size=32),
-                            dict(type="RandomMirror"),
-                            dict(type="RandomBrightness"),
-                            dict(type="PackSegInputs", meta_keys=("img_path",)),
-                        ],
-                    ),
-                ),
-            ),
-            optim_wrapper=dict(
-                type="GuardedOptimWrapper",
-                constructor="RateByPart",
-                optimizer=dict(type="AdamW", lr=0.002),
-                paramwise_cfg=dict(rates={"head.bkg_decoder": 0.05}),
-            ),
-            param_scheduler=[dict(type="MultiStepLR", milestones=[3], gamma=0.1, by_epoch=False)],
-            train_cfg=dict(type="EndlessTrainLoop", max_iters=4),
-            default_hooks=dict(
-                logger=dict(type="LoggerHook", interval=1, log_metric_by_epoch=False),
-                checkpoint=dict(type="WholeCheckpointHook", by_epoch=False, interval=2),
-                sampler_seed=None,
-            ),
-            custom_hooks=[dict(type="FrozenGuardHook"), dict(type="ReleaseHook")],
-            log_processor=dict(type="ShortLogProcessor", window_size=1),
-            randomness=dict(seed=3),
-            launcher="none",
-        )
+    config = scene_training(
+        work_dir,
+        model=distiller_config(foreground={"type": "SeedForeground", "encoder": "dino"}),
+        pipeline=[
+            dict(type="RenderScene"),
+            dict(type="ClassAreaCrop", size=32),
+            dict(type="RandomMirror"),
+            dict(type="RandomBrightness"),
+            dict(type="PackSegInputs", meta_keys=("img_path",)),
+        ],
+        iterations=4,
+        interval=2,
+        optim_wrapper=dict(
+            type="GuardedOptimWrapper",
+            constructor="RateByPart",
+            optimizer=dict(type="AdamW", lr=0.002),
+            paramwise_cfg=dict(rates={"head.bkg_decoder": 0.05}),
+        ),
+        param_scheduler=[dict(type="MultiStepLR", milestones=[3], gamma=0.1, by_epoch=False)],
+        custom_hooks=[dict(type="FrozenGuardHook"), dict(type="ReleaseHook")],
     )
     config.model.encoders.pop("found")
     config.merge_from_dict(changes)
