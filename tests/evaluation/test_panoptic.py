@@ -190,6 +190,15 @@ def test_drawn_cases_against_the_definition(seed):
     assert 0 < scores["PQ"] < 100
 
 
+#: What panopticapi (cocodataset/panopticapi, commit 7bb4655) makes of the same predictions, written
+#: to PNGs and a JSON file: All, Things, Stuff of PQ, SQ, RQ.
+PUBLIC = {
+    "": (45.65106217177165, 63.63439763678641, 52.44785733728934),
+    "_thing": (41.28904402355228, 59.749604683554736, 46.611571489867636),
+    "_stuff": (51.980264975070334, 69.27115603951471, 60.91619366492086),
+}
+
+
 def test_real_data_against_the_definition(sample_data):
     root = sample_data / "coco" / "annotations"
     content = json.loads((root / "panoptic_val2017.json").read_text())
@@ -204,3 +213,6 @@ def test_real_data_against_the_definition(sample_data):
     scores, quality = compare(images, categories, things)
     assert quality.num_images == 60 and 10 < scores["PQ"] < 80
     assert sum(s["iscrowd"] for _, true, _, _ in images for s in true) > 0
+    for group, values in PUBLIC.items():
+        found = [scores[f"{name}{group}"] for name in ("PQ", "SQ", "RQ")]
+        assert found == pytest.approx(values, abs=1e-9)
