@@ -1,7 +1,8 @@
 """Runs that were made with the authors' public code and are compared with ours.
 
-Recorded with `tools/record/compare_rules.py` from wangf3014/SCLIP b56bd30, mc-lan/ClearCLIP
-ad68a40, sinahmr/NACLIP 0cac3a6 and leaves162/CLIPtrase 2b7de61, in float32 on the CPU.
+Recorded with `tools/record/compare_rules.py` from chongzhou96/MaskCLIP 245d31f, wangf3014/SCLIP
+b56bd30, mc-lan/ClearCLIP ad68a40, sinahmr/NACLIP 0cac3a6 and leaves162/CLIPtrase 2b7de61, in
+float32 on the CPU.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ SQUARE = {"square": True, "interpolation": "bicubic", "logit_scale": 100}
 
 #: Per case: whose code, our parts, the protocol, and the seed of the words.
 CASES = {
+    "maskclip": {
+        "code": "maskclip",
+        "attention": {"type": "MaskCLIPAttention", "residual": True, "mlp": True},
+        "position": "bicubic",
+        "protocol": {"short_side": 192, "long_side": 2048, "logit_scale": 100},
+    },
     "sclip": {"code": "sclip", "attention": {"type": "SCLIPAttention"}, "protocol": SCLIP},
     "sclip_thresholds": {
         "code": "sclip",
@@ -82,6 +89,7 @@ def build_drawn(
     words: torch.Tensor,
     query_to_class: torch.Tensor,
     sizes: str = "small",
+    position: str = "bicubic_offset",
     **settings: Any,
 ):
     """A segmentor with drawn weights and words (their classes are called "0", "1", ...)."""
@@ -103,7 +111,7 @@ def build_drawn(
                     "type": "CLIPViT",
                     "model": clip,
                     "pretrained": None,
-                    "position": "bicubic_offset",
+                    "position": position,
                 },
                 "text_encoder": {"type": "CLIPText", "model": clip, "pretrained": None},
                 "attention": attention,

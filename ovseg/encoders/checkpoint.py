@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ovseg.encoders.changes import changed_file
 from ovseg.encoders.torchscript import is_torchscript, read_torchscript
 from ovseg.errors import (
     CheckpointMismatchError,
@@ -36,6 +37,9 @@ def load_state_dict(
     nestings (``state_dict``, ``model``, ``teacher``) are opened and the prefix ``module.`` of
     distributed training is removed.
 
+    A safetensors file may hold only what a training changed of another file beside it (see
+    `ovseg.encoders.changes`): the other's tensors are then read as well.
+
     Args:
         path: The file.
         keep: Which names to read, after unwrapping; all when not given. Others are never read
@@ -43,9 +47,10 @@ def load_state_dict(
         nests: Further names of nestings to open.
 
     Raises:
-        WeightsNotFoundError: No such file.
+        WeightsNotFoundError: No such file, or that whose changes it holds is not beside it.
         UnsafeCheckpointError: A pickle that would run code; nothing of it was run.
-        WeightsError: Damaged, or not a checkpoint at all.
+        WeightsError: Damaged, or not a checkpoint at all; or changes of other weights than those
+            beside it.
     """
     path = Path(path)
     if not path.is_file():
@@ -74,14 +79,18 @@ def _read_safetensors(path: Path, keep: Callable[[str], bool] | None) -> dict[st
 
     try:
         with safe_open(path, framework="pt", device="cpu") as stream:
+            meta = stream.metadata() or {}
             # Copied: the reader maps the file, and weights must not change when the file does.
-            return {
+            state = {
                 name: stream.get_tensor(name).clone()
                 for name in stream.keys()
                 if keep is None or keep(name.removeprefix("module."))
             }
     except SafetensorError as error:
         raise WeightsError(f"{path} is a damaged safetensors file: {error}.") from error
+    if "changes" not in meta:
+        return state
+    return {**_read_safetensors(changed_file(path, meta), keep), **state}
 
 
 def _read_torch(path: Path) -> object:

@@ -12,7 +12,7 @@ from typing import Any
 
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 
-from ovseg.encoders.sources import NANO_TAG, nano_file
+from ovseg.encoders.sources import is_packaged, nano_file
 from ovseg.errors import ConfigError
 
 __all__ = ["ClipArchitecture", "get_architecture", "packaged_architectures"]
@@ -51,7 +51,7 @@ class ClipArchitecture:
         """
         from open_clip.pretrained import get_pretrained_cfg
 
-        entry = get_pretrained_cfg(self.name, tag) if tag not in (None, NANO_TAG) else None
+        entry = None if tag is None or is_packaged(tag) else get_pretrained_cfg(self.name, tag)
         if not entry:
             return self
         return dataclasses.replace(

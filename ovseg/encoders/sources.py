@@ -19,6 +19,7 @@ __all__ = [
     "clip_source",
     "clip_tags",
     "dino_source",
+    "is_packaged",
     "nano_file",
     "nano_models",
     "nano_source",
@@ -39,20 +40,29 @@ def nano_models() -> list[str]:
     return sorted(path.stem for path in nano_file("").glob("*.safetensors"))
 
 
-def nano_source(model: str) -> WeightSource:
+def is_packaged(tag: str | None) -> bool:
+    """Whether a tag speaks of weights packaged with this library: `NANO_TAG`, or ``ovseg-<what>``.
+
+    The latter is a model that was trained further: ``nano-vit-8`` with ``ovseg-clipself`` lies in
+    ``nano-vit-8-clipself.safetensors``.
+    """
+    return tag is not None and (tag == NANO_TAG or tag.startswith(f"{NANO_TAG}-"))
+
+
+def nano_source(model: str, tag: str = NANO_TAG) -> WeightSource:
     """Packaged weights of ``model``.
 
     Raises:
         WeightsNotFoundError: No such file in the package; names those that are.
     """
-    path = nano_file(f"{model}.safetensors")
+    path = nano_file(f"{model}{tag.removeprefix(NANO_TAG)}.safetensors")
     if not path.is_file():
         packaged = ", ".join(nano_models()) or "none"
         raise WeightsNotFoundError(
-            f"no packaged weights for model {model!r} (tag {NANO_TAG!r}): packaged are {packaged}."
+            f"no packaged weights for model {model!r} (tag {tag!r}): packaged are {packaged}."
         )
     return WeightSource(
-        name=f"{model}/{NANO_TAG}", path=path, size=path.stat().st_size, licence="Apache-2.0"
+        name=f"{model}/{tag}", path=path, size=path.stat().st_size, licence="Apache-2.0"
     )
 
 
@@ -63,7 +73,11 @@ def clip_tags(model: str) -> list[str]:
     """Tags of known weights for a CLIP architecture, packaged ones first."""
     from open_clip import list_pretrained_tags_by_model
 
-    packaged = [NANO_TAG] if nano_file(f"{model}.safetensors").is_file() else []
+    packaged = [
+        NANO_TAG + name.removeprefix(model)
+        for name in nano_models()
+        if name == model or name.startswith(f"{model}-")
+    ]
     return packaged + list_pretrained_tags_by_model(model)
 
 
@@ -76,8 +90,8 @@ def clip_source(model: str, tag: str) -> WeightSource:
     Raises:
         WeightsNotFoundError: The tag is not known for the model; names those that are.
     """
-    if tag == NANO_TAG:
-        return nano_source(model)
+    if is_packaged(tag):
+        return nano_source(model, tag)
     from open_clip.pretrained import get_pretrained_cfg
 
     entry = get_pretrained_cfg(model, tag)

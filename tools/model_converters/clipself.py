@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """Turn a checkpoint of CLIPSelf into a CLIP of open_clip's layout, which every method can read.
 
-    python tools/model_converters/clipself.py work_dirs/clipself_eva02-b16_coco/iter_44358.pth \\
+    python tools/model_converters/clipself.py \\
+        work_dirs/clipself_eva02-b16_coco_train/iter_44358.pth \\
         clipself_eva02-b16.safetensors --blend 0.7
     python tools/model_converters/clipself.py eva_vitb16_coco_clipself_patches.pt \\
         clipself_eva02-b16.safetensors

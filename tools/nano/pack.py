@@ -1,4 +1,4 @@
-"""Put a head that tools/train.py has trained beside the other embedded weights.
+"""Put what tools/train.py has trained, a head or a tower, beside the other embedded weights.
 
     python tools/train.py configs/fcclip/fcclip_nano_scenes_train.py
     python tools/nano/pack.py fcclip work_dirs/fcclip_nano_scenes_train/iter_2000.pth \\
@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
+from ovseg.encoders.changes import save_changes
+from ovseg.encoders.sources import nano_file
 from ovseg.utils.checkpoints import load_checkpoint
 
 
@@ -33,12 +35,14 @@ class Head:
         config: it is trained by.
         parts: how the names of its weights begin in a checkpoint.
         prefix: what they lose in the package.
+        changes: packaged model that was trained further, of which only what changed is packed.
     """
 
     name: str
     config: str
     parts: tuple[str, ...]
     prefix: str = ""
+    changes: str | None = None
 
 
 HEADS = {
@@ -52,6 +56,13 @@ HEADS = {
         "configs/clip_dinoiser/clip_dinoiser_nano_scenes_train.py",
         ("head.",),
         "head.",
+    ),
+    "clipself": Head(
+        "nano-vit-8-clipself",
+        "configs/clipself/clipself_nano_scenes_train.py",
+        ("student.",),
+        "student.",
+        changes="nano-vit-8",
     ),
 }
 
@@ -82,7 +93,12 @@ def pack(
         raise SystemExit(f"{checkpoint} holds {foreign[0]}, which is no part of {head.name}")
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{head.name}.safetensors"
-    save_file({k.removeprefix(head.prefix): v.half().contiguous() for k, v in state.items()}, path)
+    packed = {k.removeprefix(head.prefix): v.half().contiguous() for k, v in state.items()}
+    if head.changes is None:
+        save_file(packed, path)
+    else:
+        whole = nano_file(f"{head.changes}.safetensors")
+        save_changes(path, {**load_file(whole), **packed}, whole)
     config = Config.fromstring(meta["cfg"], ".py")
     loader = config.train_dataloader
     record = {
@@ -92,7 +108,7 @@ def pack(
         "optimizer": dict(config.optim_wrapper.optimizer),
         "seed": meta["seed"],
         "frozen": meta["frozen"],
-        "parameters": sum(v.numel() for v in state.values()),
+        "parameters": sum(v.numel() for v in load_file(path).values()),
         "seconds": round(_seconds(saved)),
         "hardware": hardware,
         "versions": {"ovseg": meta["ovseg_version"], "torch": meta["torch_version"]},
@@ -101,7 +117,7 @@ def pack(
     }
     for file in scores:
         run = json.loads(file.read_text(encoding="utf-8"))
-        record["scores"][run["dataset"]["type"]] = run["scores"]
+        record["scores"].setdefault(run["dataset"]["type"], {}).update(run["scores"])
     record_path = out / f"{head.name}.record.json"
     record_path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return path, record_path

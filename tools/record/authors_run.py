@@ -1,4 +1,4 @@
-"""Run the public code of SCLIP, ClearCLIP, NACLIP or CLIPtrase on prepared weights and words.
+"""Run the public code of MaskCLIP, SCLIP, ClearCLIP, NACLIP or CLIPtrase on prepared weights.
 
 Called by `compare_rules.py` in a process of its own, because the repositories bring packages named
 `clip` and `open_clip`. Nothing of theirs is changed; what they load from elsewhere (weights, text
@@ -13,6 +13,7 @@ import math
 import sys
 import tempfile
 import types
+from functools import partial
 from pathlib import Path
 
 import mmcv
@@ -178,14 +179,134 @@ def run_cliptrase(code: Path, job: dict) -> tuple[list, list]:
     return [one.numpy() for one in tower.seen], [p.astype(np.int16) for p in caught]
 
 
+def maskclip_parts(code: Path):
+    """MaskCLIP's backbone and head out of its copy of an old mmseg, whose packages stay unread."""
+    from mmcv.cnn.bricks import transformer
+    from mmengine import model as engine
+    from mmengine.model import weight_init
+    from mmengine.registry import Registry
+
+    class QuickGELU(nn.Module):
+        def __init__(self, inplace=False):
+            super().__init__()
+
+        def forward(self, x):
+            return x * torch.sigmoid(1.702 * x)
+
+    transformer.MODELS.register_module(module=QuickGELU, force=True)
+
+    class Head(nn.Module):
+        """Of their base class, what the head calls."""
+
+        def __init__(self, in_channels, **kwargs):
+            super().__init__()
+            self.in_channels = in_channels
+
+        def _transform_inputs(self, inputs):
+            return inputs[-1]
+
+    def stand_in(name: str, **members) -> None:
+        sys.modules[name] = types.ModuleType(name)
+        vars(sys.modules[name]).update(members)
+
+    runner = {"BaseModule": engine.BaseModule, "ModuleList": engine.ModuleList}
+    stand_in("mmcv.runner", **runner, _load_checkpoint=None)
+    stand_in("mmcv.runner.base_module", **runner)
+    pair = nn.modules.utils._pair
+    stand_in("mmcv.utils", print_log=lambda *args, **kwargs: None, to_2tuple=pair)
+    stand_in("mmcv.cnn.utils", weight_init=weight_init)
+    stand_in("mmcv.cnn.utils.weight_init", **vars(weight_init))
+    for package in ("", ".models", ".models.backbones", ".models.decode_heads"):
+        stand_in(f"mmseg{package}", __path__=[str(code / f"mmseg{package}".replace(".", "/"))])
+    stand_in("mmseg.ops", resize=nn.functional.interpolate)
+    stand_in("mmseg.utils", get_root_logger=lambda: None)
+    stand_in("mmseg.models.builder", BACKBONES=Registry("backbones"), HEADS=Registry("heads"))
+    stand_in("mmseg.models.decode_heads.decode_head", BaseDecodeHead=Head)
+    stand_in("mmseg.models.utils", __path__=[str(code / "mmseg/models/utils")])
+    sys.modules["mmseg.models.utils"].PatchEmbed = __import__(
+        "mmseg.models.utils.embed", fromlist=["PatchEmbed"]
+    ).PatchEmbed
+    from mmseg.models.backbones.vit import VisionTransformer
+    from mmseg.models.decode_heads.maskclip_head import MaskClipHead
+
+    return VisionTransformer, MaskClipHead
+
+
+def run_maskclip(code: Path, job: dict) -> tuple[list, list]:
+    """Their backbone and head on whole photographs, with CLIP's activation and epsilon."""
+    transformer, head_type = maskclip_parts(code)
+    sizes, protocol = job["sizes"], job["protocol"]
+    backbone = transformer(
+        img_size=(224, 224),
+        patch_bias=False,
+        embed_dims=sizes["width"],
+        num_layers=sizes["layers"],
+        num_heads=sizes["width"] // 64,
+        norm_cfg={"type": "LN", "eps": 1e-5},  # theirs: 1e-6
+        act_cfg={"type": "QuickGELU"},  # theirs: GELU
+        pre_norm=True,
+        final_norm=True,
+        return_qkv=True,
+    )
+    names = {
+        "class_embedding": "cls_token",
+        "positional_embedding": "pos_embed",
+        "conv1": "patch_embed.projection",
+        "ln_pre": "ln0",
+        "ln_post": "ln1",
+        "transformer.resblocks": "layers",
+        "ln_1": "ln1",
+        "ln_2": "ln2",
+        "attn": "attn.attn",
+        "mlp.c_fc": "ffn.layers.0.0",
+        "mlp.c_proj": "ffn.layers.1",
+    }
+    state = {}
+    for name, value in job["weights"].items():
+        new = name
+        for old, theirs in names.items():
+            new = new.replace(old, theirs)
+        missing = {"cls_token": 2, "pos_embed": 1}.get(new, 0)
+        state[new] = value[(None,) * missing]
+    projection = state.pop("proj")
+    backbone.load_state_dict(state)
+    load = torch.load
+    torch.load = lambda path, map_location=None: load(path, weights_only=True)
+    with tempfile.TemporaryDirectory() as folder:
+        text, proj = f"{folder}/text.pth", f"{folder}/proj.pth"
+        torch.save(job["text"], text)
+        torch.save({"proj": {"weight": projection.t().contiguous()}}, proj)
+        head = head_type(
+            len(job["text"]), sizes["embed_dim"], text, proj, vit=True, in_channels=sizes["width"]
+        )
+    torch.load = load
+    backbone.eval(), head.eval()
+    logits, labels = [], []
+    for path in job["photos"]:
+        image = mmcv.imread(path)
+        size = image.shape[:2]
+        image = mmcv.imrescale(image, (2048, protocol["short_side"]))
+        pixels = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1))).float()
+        pixels = (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+        found = head(backbone(pixels[None]))
+        logits.append(found.flatten(2).mT.numpy())
+        resize = partial(nn.functional.interpolate, mode="bilinear", align_corners=False)
+        best = resize(resize(found, pixels.shape[1:]), size).argmax(1)[0]
+        labels.append(job["query_to_class"][best].numpy().astype(np.int16))
+    return logits, labels
+
+
 @torch.no_grad()
 def main(method: str, code: str, job_file: str, out: str) -> None:
     """Run one job."""
     sys.path.insert(0, code)
     sys.modules.setdefault("pkg_resources", types.SimpleNamespace(packaging=packaging))
-    compat.install()  # mmseg beside the pure-Python mmcv
     job = torch.load(job_file, weights_only=False)
-    if method == "cliptrase":
+    if method != "maskclip":
+        compat.install()  # mmseg beside the pure-Python mmcv
+    if method == "maskclip":
+        logits, labels = run_maskclip(Path(code), job)
+    elif method == "cliptrase":
         logits, labels = run_cliptrase(Path(code), job)
     else:
         model = {"sclip": sclip, "naclip": naclip, "clearclip": clearclip}[method](job)

@@ -1,4 +1,4 @@
-"""Compare SCLIP, ClearCLIP, NACLIP and CLIPtrase with their authors' public code.
+"""Compare MaskCLIP, SCLIP, ClearCLIP, NACLIP and CLIPtrase with their authors' public code.
 
 Both run on the same drawn weights and words, in float32 on the CPU, under the authors' protocol.
 Compared are the logits of every window before they are enlarged, and the labels. `--record` writes
@@ -7,8 +7,8 @@ what the tests keep: a part of the authors' results on drawn pictures.
     PYTHONPATH=. python tools/record/compare_rules.py sclip --code CODE --photos a.jpg b.jpg
     PYTHONPATH=. python tools/record/compare_rules.py sclip --code CODE --record tests/data
 
-CODE is a checkout of wangf3014/SCLIP, mc-lan/ClearCLIP, sinahmr/NACLIP or leaves162/CLIPtrase. The
-last needs more packages than ours: einops, scikit-learn and matplotlib.
+CODE is a checkout of chongzhou96/MaskCLIP, wangf3014/SCLIP, mc-lan/ClearCLIP, sinahmr/NACLIP or
+leaves162/CLIPtrase. The last needs more packages than ours: einops, scikit-learn and matplotlib.
 """
 
 from __future__ import annotations

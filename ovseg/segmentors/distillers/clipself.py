@@ -12,6 +12,10 @@ from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
 from ovseg.segmentors.distillers.tower_trainer import TowerTrainer, mean_count
 
+#: One of so many crops is read by the student too, for `CLIPSelf.keep_weight`: enough to hold it,
+#: and cheap beside its dense map.
+KEPT_CROPS = 4
+
 
 @MODELS.register_module()
 class CLIPSelf(TowerTrainer):
@@ -32,9 +36,12 @@ class CLIPSelf(TowerTrainer):
         sizes: Sides of the student's input, one of which is drawn for every picture; published for
             1024 pixels: 320, 640, 896, 1024, for 896: 336, 448, 672, 896.
         loss_weight: Factor on the loss.
+        keep_weight: Factor on a second loss, not the paper's: of every fourth crop of a picture,
+            read as an image of its own, the student must give the teacher's embedding. What whole
+            images are called is then not forgotten while the dense map is taught. 0: no such loss.
 
     Raises:
-        ConfigError: See `TowerTrainer`.
+        ConfigError: See `TowerTrainer`; a negative weight.
     """
 
     def __init__(
@@ -43,9 +50,14 @@ class CLIPSelf(TowerTrainer):
         unlocked_blocks: int | None = None,
         sizes: Sequence[int] | None = None,
         loss_weight: float = 1.0,
+        keep_weight: float = 0.0,
     ) -> None:
         super().__init__(student, unlocked_blocks, sizes, keep_start=True)
-        self.loss_weight = loss_weight
+        if min(loss_weight, keep_weight) < 0:
+            raise ConfigError(
+                f"loss_weight and keep_weight are at least 0, got {loss_weight} and {keep_weight}"
+            )
+        self.loss_weight, self.keep_weight = loss_weight, keep_weight
 
     def loss(
         self,
@@ -54,7 +66,7 @@ class CLIPSelf(TowerTrainer):
         boxes: Sequence[torch.Tensor],
         crops: torch.Tensor | None,
     ) -> dict[str, torch.Tensor]:
-        """``loss_cosine`` of a batch, see `TowerTrainer.forward`.
+        """``loss_cosine`` of a batch, and ``loss_keep``; see `TowerTrainer.forward`.
 
         Every box counts the same, whichever process it is in.
 
@@ -64,6 +76,19 @@ class CLIPSelf(TowerTrainer):
         if crops is None:
             raise ConfigError("CLIPSelf compares boxes with crops: set crop_size of PackRegions.")
         target = F.normalize(self.teacher(crops), dim=-1)
-        found = F.normalize(self.student_features(inputs, boxes, data_samples).float(), dim=-1)
-        far = (1 - (found * target).sum(-1)).sum()
-        return {"loss_cosine": far / mean_count(len(target), far) * self.loss_weight}
+        found = self.student_features(inputs, boxes, data_samples)
+        losses = {"loss_cosine": _distance(found, target) * self.loss_weight}
+        if self.keep_weight:
+            # Counted from each picture's first, whichever process and batch the picture is in.
+            kept = torch.cat([torch.arange(len(b)) % KEPT_CROPS == 0 for b in boxes])
+            kept = kept.to(crops.device)
+            losses["loss_keep"] = (
+                _distance(self.student(crops[kept]), target[kept]) * self.keep_weight
+            )
+        return losses
+
+
+def _distance(found: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """One minus the mean cosine with unit vectors ``target``, over all processes."""
+    far = (1 - (F.normalize(found.float(), dim=-1) * target).sum(-1)).sum()
+    return far / mean_count(len(target), far)
