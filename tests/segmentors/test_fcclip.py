@@ -354,7 +354,7 @@ def test_create_model():
     image = np.random.default_rng(0).integers(0, 256, (61, 47, 3), dtype=np.uint8)
     found = model.segment([image, image[:30]], ["grass", "cat", "unicorn"])
     assert found[0].mask.shape == (61, 47) and found[1].mask.shape == (30, 47)
-    assert found[0].info["protocol"]["name"] == "nano-whole-192"
+    assert found[0].info["protocol"]["name"] == "nano-whole-256"
     assert model.model.seen.tolist().count(True) >= 1
 
 

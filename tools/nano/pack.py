@@ -1,7 +1,7 @@
 """Put what tools/train.py has trained, a head or a tower, beside the other embedded weights.
 
     python tools/train.py configs/fcclip/fcclip_nano_scenes_train.py
-    python tools/nano/pack.py fcclip work_dirs/fcclip_nano_scenes_train/iter_2000.pth \\
+    python tools/nano/pack.py fcclip work_dirs/fcclip_nano_scenes_train/iter_3400.pth \\
         --hardware "cpu, 2 threads"
 
 Training writes checkpoints that can be resumed; this takes from one what was trained (the running

@@ -1,4 +1,4 @@
-# A schedule for the nano model on the procedural scenes: half an hour on two cores.
+# A schedule for the nano model on the procedural scenes: forty minutes on two cores.
 optim_wrapper = dict(
     type='GuardedOptimWrapper',
     precision='fp32',
@@ -10,9 +10,9 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, begin=0, end=100, by_epoch=False),
-    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=100, end=2000, by_epoch=False),
+    dict(type='CosineAnnealingLR', eta_min=1e-5, begin=100, end=3400, by_epoch=False),
 ]
-train_cfg = dict(type='EndlessTrainLoop', max_iters=2000)
+train_cfg = dict(type='EndlessTrainLoop', max_iters=3400)
 custom_hooks = [
     dict(type='FrozenGuardHook'),
     dict(type='TrainedEMAHook', momentum=0.002, begin=100),

@@ -4,6 +4,7 @@ _base_ = './scenes.py'
 train_dataloader = dict(
     dataset=dict(
         dataset=dict(
+            size=192,
             pipeline=[
                 dict(type='RenderScene'),
                 dict(type='GridBoxes', max_split=6, max_boxes=12),

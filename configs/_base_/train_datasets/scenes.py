@@ -11,14 +11,14 @@ train_dataloader = dict(
             type='ScenesDataset',
             split='train',
             length=100000,
-            size=192,
+            size=224,
             num_things=(1, 5),
             test_mode=False,
             pipeline=[
                 dict(type='RenderScene', panoptic=True),
                 dict(type='RandomMirror'),
-                # Cut from up to 240 pixels, or padded from 120 on.
-                dict(type='LargeScaleJitter', size=160, scale=(0.75, 1.5)),
+                # Cut from up to 320 pixels, or padded from 128 on.
+                dict(type='LargeScaleJitter', size=160, scale=(0.8, 2.0)),
                 dict(type='PackSegments', least=4),
             ])),
 )
