@@ -26,3 +26,11 @@ def test_every_public_name_is_there(name):
 def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="segmnt"):
         _ = ovseg.segmnt
+
+
+def test_the_embedded_weights_stay_small():
+    from ovseg.encoders.sources import nano_file
+
+    sizes = {path.name: path.stat().st_size for path in nano_file("").glob("*.safetensors")}
+    assert len(sizes) >= 7
+    assert sum(sizes.values()) <= 24e6

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 
 from demo import image_demo
-from ovseg.encoders.sources import nano_models
 from tools import test as test_tool
 from tools import train as train_tool
 from tools.nano import make_folder
@@ -62,30 +60,7 @@ def place(tmp_path_factory):
     return root
 
 
-def without_weights(config: dict) -> None:
-    """Random weights for the nano models that are not packaged."""
-    for key, value in list(config.items()):
-        if key == "model" and config.get("pretrained") == "ovseg" and value not in nano_models():
-            config["pretrained"] = None
-        elif isinstance(value, dict):
-            without_weights(value)
-
-
-@pytest.fixture
-def random_where_missing(monkeypatch):
-    """Configs are read as they are, except that missing packaged weights are random."""
-    inner = Config.fromfile
-
-    def fromfile(*args, **kwargs):
-        config = inner(*args, **kwargs)
-        without_weights(config._cfg_dict)
-        return config
-
-    monkeypatch.setattr(Config, "fromfile", staticmethod(fromfile))
-
-
-@pytest.mark.filterwarnings("ignore:.*random weights")
-def test_everything_on_the_page_runs(place, monkeypatch, random_where_missing):
+def test_everything_on_the_page_runs(place, monkeypatch):
     monkeypatch.chdir(place)
     monkeypatch.delenv("OVSEG_DATA", raising=False)
     for kind, text in BLOCKS:
@@ -102,15 +77,23 @@ def test_everything_on_the_page_runs(place, monkeypatch, random_where_missing):
     made = torch.load(place / "work_dirs/my_convolutions/last.pt", weights_only=True)
     assert set(made["model_state_dict"]) >= {"obj_proj.weight", "bkg_decoder.weight"}
     records = {p.parts[-3]: json.loads(p.read_text()) for p in place.rglob("results.json")}
-    assert set(records) == {"my_score_before", "my_score_after", "my_head_score"}
+    assert set(records) == {
+        "my_score_before",
+        "my_score_after",
+        "my_tower_score",
+        "my_tower_score_before",
+        "my_head_score",
+    }
     used = str(records["my_score_after"])
     assert "clip_dinoiser/last/sha256:" in used
-    for task in ("semantic", "panoptic"):
+    towers = [records[f"my_tower_score{when}"]["weights"] for when in ("", "_before")]
+    assert towers[0]["image_encoder"] != towers[1]["image_encoder"]
+    for task in ("semantic", "tower", "panoptic"):
         assert len(list((place / "results" / task).glob("*_mask.png"))) == int(IMAGES)
 
 
 def test_every_config_of_the_page_is_there():
-    named = re.findall(r"`((?:clip_dinoiser|maskclip|fcclip)_[\w.-]+\.py)`", PAGE)
-    assert len(named) >= 8
+    named = re.findall(r"`((?:clip_dinoiser|clipself|maskclip|fcclip)_[\w.-]+\.py)`", PAGE)
+    assert len(named) >= 11
     for name in named:
         assert list((ROOT / "configs").glob(f"*/{name}")), name

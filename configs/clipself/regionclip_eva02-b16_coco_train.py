@@ -1,5 +1,5 @@
 # The baseline of the paper: EVA02-CLIP B/16 learns the words of given region-word pairs.
-_base_ = ['./clipself_eva02-b16_coco.py']
+_base_ = ['./clipself_eva02-b16_coco_train.py']
 pairs = 'coco_pseudo_4764.json'  # in the layout of COCO's instances; its categories are the words
 model = dict(
     _delete_=True,

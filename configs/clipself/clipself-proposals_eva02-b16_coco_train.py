@@ -1,5 +1,5 @@
 # Train EVA02-CLIP B/16 by CLIPSelf on region proposals, as published.
-_base_ = ['./clipself_eva02-b16_coco.py']
+_base_ = ['./clipself_eva02-b16_coco_train.py']
 train_dataloader = dict(
     dataset=dict(
         dataset=dict(

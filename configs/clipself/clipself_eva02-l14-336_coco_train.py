@@ -1,5 +1,5 @@
 # Train EVA02-CLIP L/14-336 by CLIPSelf on the images of COCO, as published.
-_base_ = './clipself_eva02-b16_coco.py'
+_base_ = './clipself_eva02-b16_coco_train.py'
 model = dict(
     student=dict(model='EVA02-L-14-336', pretrained='merged2b_s6b_b61k'),
     unlocked_blocks=24,  # all
