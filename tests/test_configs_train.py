@@ -33,7 +33,7 @@ def only(model_type):
 
 
 def test_there_are_some():
-    assert set(MODEL_TYPES.values()) == {"FCCLIP", "DINOiserDistiller"}
+    assert set(MODEL_TYPES.values()) == {"FCCLIP", "DINOiserDistiller", "CLIPSelf", "RegionCLIP"}
 
 
 def test_every_named_part_is_registered(config):
