@@ -25,6 +25,7 @@ import sam_loss  # noqa: E402
 import sam_model  # noqa: E402
 import score_convclip  # noqa: E402
 import score_dino  # noqa: E402
+import score_retrieval  # noqa: E402
 import score_sam  # noqa: E402
 import train_clip  # noqa: E402
 import train_convclip  # noqa: E402
@@ -50,6 +51,7 @@ __all__ = [
     "sam_model",
     "score_convclip",
     "score_dino",
+    "score_retrieval",
     "score_sam",
     "train_clip",
     "train_convclip",
