@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ovseg.apis.zoo import config_root, model_info
 from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
 from ovseg.text import Vocabulary
+from ovseg.utils.bfloat16 import computes_bfloat16
 from ovseg.version import __version__
 
 #: The model of `ovseg.segment` where none is named: real, never the nano one.
@@ -183,6 +185,12 @@ def create_model(
     config.merge_from_dict({"model": _overrides(config.model, overrides)})
     _set_sources(config.model, bool(pretrained), weights, precision)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if precision == "bf16" and computes_bfloat16(chosen) is False:
+        warnings.warn(
+            "This processor has no units for bfloat16 and emulates it: precision='bf16' will take "
+            "longer than 'fp32' here.",
+            stacklevel=2,
+        )
     if pretrained:
         model = MODELS.build(config.model)
     else:

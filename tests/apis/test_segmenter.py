@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 import numpy as np
 import pytest
@@ -199,6 +200,18 @@ def test_precision_and_random_weights_reach_every_encoder():
     assert {s.precision for s in (config.image_encoder, config.encoders.dino)} == {"bf16"}
     assert config.text_encoder.weights == "clip.safetensors"
     assert config.encoders.dino.weights is None
+
+
+@pytest.mark.parametrize(
+    ("precision", "able", "warned"),
+    [("bf16", False, True), ("bf16", None, False), ("bf16", True, False), (None, False, False)],
+)
+def test_bfloat16_that_is_emulated_is_told(precision, able, warned, monkeypatch):
+    monkeypatch.setattr("ovseg.apis.segmenter.computes_bfloat16", lambda _: able)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        ovseg.create_model("maskclip_nano", precision=precision, device="cpu")
+    assert any("emulates it" in str(one.message) for one in told) == warned
 
 
 def test_without_pretrained_weights_learned_layers_have_none_either():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 NANO = Path(__file__).parents[2] / "tools" / "nano"
 sys.path.insert(0, str(NANO))
@@ -25,6 +27,7 @@ import sam_loss  # noqa: E402
 import sam_model  # noqa: E402
 import score_convclip  # noqa: E402
 import score_dino  # noqa: E402
+import score_fcclip  # noqa: E402
 import score_retrieval  # noqa: E402
 import score_sam  # noqa: E402
 import train_clip  # noqa: E402
@@ -45,12 +48,14 @@ __all__ = [
     "dino_model",
     "make_tokenizer",
     "pack",
+    "recipe_of",
     "run",
     "sam_data",
     "sam_loss",
     "sam_model",
     "score_convclip",
     "score_dino",
+    "score_fcclip",
     "score_retrieval",
     "score_sam",
     "train_clip",
@@ -58,3 +63,8 @@ __all__ = [
     "train_dino",
     "train_sam",
 ]
+
+
+def recipe_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those arguments that decide what is learned, but for the precision of the hardware."""
+    return {k: v for k, v in arguments.items() if k not in {*run.FREE, "amp"}}

@@ -126,3 +126,14 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path, monkeypatch):
     with pytest.raises(FloatingPointError, match="not finite at step 0"):
         train_dino.main(["--work-dir", str(tmp_path), *CASES["dino"].command.split(), *COMMON])
     assert not (tmp_path / "last.pt").exists()
+
+
+@pytest.mark.parametrize("able", [True, False, None])
+def test_bfloat16_where_it_is_known_to_be_faster(able, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "computes_bfloat16", lambda _: able)
+    words = ["--work-dir", str(tmp_path), *CASES["dino"].command.split(), *COMMON]
+    trainers = [
+        train_dino.DinoTrainer(train_dino.parse_args([*words, *more]))
+        for more in ([], ["--amp"], ["--no-amp"])
+    ]
+    assert [t.args.amp for t in trainers] == [able is True, True, False]

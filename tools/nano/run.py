@@ -20,8 +20,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from ovseg.utils.bfloat16 import computes_bfloat16
+
 #: Arguments that may differ when a run is taken up again: they do not change what is learned.
-_FREE = {"work_dir", "workers", "device", "log_every", "eval_every", "eval_scenes", "final_scenes"}
+FREE = {"work_dir", "workers", "device", "log_every", "eval_every", "eval_scenes", "final_scenes"}
 
 
 class Run(ABC):
@@ -41,6 +43,8 @@ class Run(ABC):
     optimizer: torch.optim.Optimizer
 
     def __init__(self, args: argparse.Namespace) -> None:
+        if args.amp is None:
+            args.amp = bool(computes_bfloat16(args.device))
         self.args = args
         torch.manual_seed(args.seed)
         self.build()
@@ -156,7 +160,7 @@ class Run(ABC):
     @property
     def arguments(self) -> dict:
         """The arguments that decide what is learned."""
-        return {k: v for k, v in vars(self.args).items() if k not in _FREE}
+        return {k: v for k, v in vars(self.args).items() if k not in FREE}
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.args.device, weights_only=True)
@@ -253,7 +257,12 @@ def parser_of(doc: str, name: str, model: str) -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of the first weights and of what is drawn at random")
     add("--workers", type=int, default=1, help="processes that draw scenes")
     add("--device", default="cpu")
-    add("--amp", action=argparse.BooleanOptionalAction, default=True)
+    add(
+        "--amp",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="bfloat16; by default where the device is known to have units for it",
+    )
     return parser
 
 
