@@ -19,6 +19,7 @@ import convclip_model  # noqa: E402
 import dino_data  # noqa: E402
 import dino_loss  # noqa: E402
 import dino_model  # noqa: E402
+import dino_whiten  # noqa: E402
 import make_tokenizer  # noqa: E402
 import pack  # noqa: E402
 import run  # noqa: E402
@@ -46,6 +47,7 @@ __all__ = [
     "dino_data",
     "dino_loss",
     "dino_model",
+    "dino_whiten",
     "make_tokenizer",
     "pack",
     "recipe_of",

@@ -22,6 +22,7 @@ from tests.tools.nano import (
     dino_data,
     dino_loss,
     dino_model,
+    dino_whiten,
     recipe_of,
     score_dino,
     train_dino,
@@ -226,3 +227,23 @@ def test_the_record_is_of_the_shipped_weights():
     assert record["sha256"] == hashlib.sha256(weights).hexdigest()
     assert len(weights) < 3.5e6
     assert recipe_of(record["arguments"]) == recipe_of(vars(train_dino.parse_args([])))
+
+
+def test_whitened_values_change_nothing_else():
+    dino = DINO("nano-dino-8", pretrained="ovseg")
+    images = score_dino.labelled_scenes("train", 12, 8, window=64).images
+    other = torch.randn(2, 3, 48, 64)
+    before = dino.features(other)
+    dino_whiten.whiten_values(dino, images, floor=0.01)
+    after = dino.features(other)
+    for kind in ("tokens", "q", "k"):
+        torch.testing.assert_close(
+            getattr(after, kind), getattr(before, kind), atol=1e-4, rtol=1e-4
+        )
+    assert not torch.allclose(after.v, before.v, atol=0.1)
+    for head in dino_whiten.patch_values(dino, images).double().unbind(1):
+        torch.testing.assert_close(head.mean(0), torch.zeros(40).double(), atol=1e-3, rtol=0)
+        covariance = torch.cov(head.T)
+        variance = covariance.diagonal()
+        assert variance.max() < 1.01 and variance.median() > 0.4
+        assert (covariance - variance.diag()).abs().max() < 0.01

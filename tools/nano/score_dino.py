@@ -27,6 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from dino_whiten import whiten_values
 from torch.nn import functional as F
 
 from ovseg.datasets.scenes.classes import CLASSES, STUFF, VOID
@@ -300,9 +301,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--bank-scenes", type=int, default=400)
     parser.add_argument("--query-scenes", type=int, default=200)
     parser.add_argument("--auc-scenes", type=int, default=100)
+    parser.add_argument(
+        "--whiten",
+        type=int,
+        metavar="SCENES",
+        help="whiten the values of each head on so many training scenes first",
+    )
     parser.add_argument("--out", type=Path, help="a JSON file to write the scores to")
     args = parser.parse_args(argv)
     dino = DINO(args.model, pretrained="ovseg", weights=args.weights)
+    if args.whiten:
+        whiten_values(
+            dino, labelled_scenes("train", args.whiten, dino.patch_size, window=64).images
+        )
     result = scores(dino, args.split, args.bank_scenes, args.query_scenes, args.auc_scenes)
     print(table(result))
     if args.out:
