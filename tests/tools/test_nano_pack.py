@@ -63,6 +63,15 @@ def test_packed_weights_are_what_was_trained(packed):
         torch.testing.assert_close(tensor.float(), own[name], rtol=0.05, atol=0.05)
 
 
+def test_pictures_of_all_processes_count(packed, tmp_path):
+    _, path, _ = packed
+    saved = torch.load(path.parents[1] / "iter_2.pth", weights_only=False)
+    saved["meta"]["position"] *= 2
+    torch.save(saved, tmp_path / "iter_2.pth")
+    _, record = pack.pack(FCCLIP, tmp_path / "iter_2.pth", tmp_path / "out", "a test")
+    assert json.loads(record.read_text())["images"] == 8
+
+
 def test_packed_weights_load_into_the_segmentor(packed):
     _, path, _ = packed
     config = Config.fromfile(config_root() / "fcclip" / "fcclip_nano.py")
@@ -177,4 +186,4 @@ def test_the_shipped_head_segments_scenes():
         named = (scene.semantic < len(CLASSES)) & (result.ids > 0)
         right += (result.semantic().mask == scene.semantic)[named].sum()
         total += named.sum()
-    assert right > 0.8 * total
+    assert right > 0.9 * total

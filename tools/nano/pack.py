@@ -100,11 +100,10 @@ def pack(
         whole = nano_file(f"{head.changes}.safetensors")
         save_changes(path, {**load_file(whole), **packed}, whole)
     config = Config.fromstring(meta["cfg"], ".py")
-    loader = config.train_dataloader
     record = {
         "recipe": f"tools/train.py {head.config}",
         "iterations": meta["iter"],
-        "images": meta["iter"] * loader.batch_size,
+        "images": meta["position"],  # by all processes together
         "optimizer": dict(config.optim_wrapper.optimizer),
         "seed": meta["seed"],
         "frozen": meta["frozen"],

@@ -113,7 +113,7 @@ class ConvTrainer(NanoTrainer):
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Command line; the defaults are the recipe of the shipped weights."""
     parser = parser_of(__doc__, "nano_convclip", "nano-convnext")
-    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--steps", type=int, default=2800)
     parser.add_argument("--batch", type=int, default=64, help="pictures of the smallest size")
     parser.add_argument(
         "--sizes",
