@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 NANO = Path(__file__).parents[2] / "tools" / "nano"
@@ -50,7 +50,7 @@ __all__ = [
     "dino_whiten",
     "make_tokenizer",
     "pack",
-    "recipe_of",
+    "recorded_by",
     "run",
     "sam_data",
     "sam_loss",
@@ -67,6 +67,7 @@ __all__ = [
 ]
 
 
-def recipe_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those arguments that decide what is learned, but for the precision of the hardware."""
-    return {k: v for k, v in arguments.items() if k not in {*run.FREE, "amp"}}
+def recorded_by(recipe: ModuleType, **given: Any) -> dict[str, Any]:
+    """Arguments in the record of a recipe that was started with some given, the rest its own."""
+    arguments = vars(recipe.parse_args([])) | given
+    return {k: v for k, v in arguments.items() if k != "work_dir"}

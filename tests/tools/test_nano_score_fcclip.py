@@ -55,6 +55,7 @@ def test_opinions_are_those_of_segmentations(model):
     result = ovseg.create_model("fcclip_nano", device="cpu").segment(
         scene.image, list(CLASSES), task="panoptic"
     )
+    assert result.segments
     for segment in result.segments:
         label = CLASSES.index(result.classes[segment.class_id])
         inside = result.ids == segment.id

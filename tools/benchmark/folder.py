@@ -35,11 +35,12 @@ class Timed:
         if self.model.device.type == "cuda":
             torch.cuda.synchronize(self.model.device)
         self.inside.append(time.perf_counter() - began)
-        self.memory.append(_memory_mib())
+        self.memory.append(memory_mib())
         return results
 
 
-def _memory_mib() -> float:
+def memory_mib() -> float:
+    """What the process holds; not a number where nothing tells."""
     status = Path("/proc/self/status")
     if not status.exists():
         return float("nan")

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from folder import memory_mib
 from PIL import Image
 
 from ovseg.apis.folder import segment_folder
@@ -34,15 +35,6 @@ class StrongestColor:
         if self.seen in self.at:
             self.memory[self.seen] = memory_mib()
         return [SegmentationResult(image.argmax(-1), CLASSES) for image in images]
-
-
-def memory_mib() -> float:
-    """What the process holds; not a number where nothing tells."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return float("nan")
-    lines = status.read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 2**10
 
 
 def draw(folder: Path, count: int, side: int) -> None:

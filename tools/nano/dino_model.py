@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ovseg.encoders.base import RandomWeightsWarning
-from ovseg.encoders.dino import DINO
+from ovseg.encoders.dino import DINO, FeatureState
 from ovseg.encoders.position import resize_position_embedding
 
 
@@ -75,6 +77,15 @@ class Network(nn.Module):
         table = resize_position_embedding(vit.pos_embed, grid, dino.position)
         x = torch.cat([vit.cls_token.expand(len(x), -1, -1), x.float()], 1) + table
         return vit.norm(vit.blocks(x))
+
+
+@torch.no_grad()
+def states_of(dino: DINO, images: np.ndarray, batch: int = 64) -> Iterator[FeatureState]:
+    """What a DINO makes of images (B, H, W, 3) uint8, so many at a time."""
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (dino.mean, dino.std))
+    for start in range(0, len(images), batch):
+        x = torch.from_numpy(images[start : start + batch]).permute(0, 3, 1, 2) / 255
+        yield dino.features(((x - mean) / std).to(dino.device))
 
 
 def teacher_of(student: Network) -> Network:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from dino_model import states_of
 
 from ovseg.encoders.dino import DINO
 
@@ -43,13 +44,7 @@ def whiten_values(dino: DINO, images: np.ndarray, floor: float = 0.1, batch: int
         bias[rows] = (to.T @ (bias[rows].double() - mean)).to(bias.dtype)
 
 
-@torch.no_grad()
 def patch_values(dino: DINO, images: np.ndarray, batch: int = 64) -> torch.Tensor:
     """Values of the last block for every patch of images (B, H, W, 3) uint8: (n, heads, d)."""
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (dino.mean, dino.std))
-    found = []
-    for start in range(0, len(images), batch):
-        x = torch.from_numpy(images[start : start + batch]).permute(0, 3, 1, 2) / 255
-        v = dino.features(((x - mean) / std).to(dino.device)).v
-        found.append(v.transpose(1, 2).flatten(0, 1).cpu())
-    return torch.cat(found)
+    states = states_of(dino, images, batch)
+    return torch.cat([state.v.transpose(1, 2).flatten(0, 1).cpu() for state in states])

@@ -23,7 +23,7 @@ from torch import nn
 from ovseg.utils.bfloat16 import computes_bfloat16
 
 #: Arguments that may differ when a run is taken up again: they do not change what is learned.
-FREE = {"work_dir", "workers", "device", "log_every", "eval_every", "eval_scenes", "final_scenes"}
+_FREE = {"work_dir", "workers", "device", "log_every", "eval_every", "eval_scenes", "final_scenes"}
 
 
 class Run(ABC):
@@ -160,7 +160,7 @@ class Run(ABC):
     @property
     def arguments(self) -> dict:
         """The arguments that decide what is learned."""
-        return {k: v for k, v in vars(self.args).items() if k not in FREE}
+        return {k: v for k, v in vars(self.args).items() if k not in _FREE}
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.args.device, weights_only=True)

@@ -27,6 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from dino_model import states_of
 from dino_whiten import whiten_values
 from torch.nn import functional as F
 
@@ -101,11 +102,7 @@ def _cut(maps: np.ndarray, side: int) -> np.ndarray:
 def dino_features(dino: DINO, images: np.ndarray, batch: int = 64) -> dict[str, torch.Tensor]:
     """All kinds of features of images (B, H, W, 3) uint8: each (B, N, D), unit rows."""
     found = {kind: [] for kind in KINDS}
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (dino.mean, dino.std))
-    for start in range(0, len(images), batch):
-        x = torch.from_numpy(images[start : start + batch]).permute(0, 3, 1, 2) / 255
-        with torch.no_grad():
-            state = dino.features(((x - mean) / std).to(dino.device))
+    for state in states_of(dino, images, batch):
         for kind in KINDS:
             x = state.map(kind).flatten(2).mT
             found[kind].append(F.normalize(x, dim=-1).cpu())
