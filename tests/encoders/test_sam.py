@@ -77,7 +77,8 @@ def test_attention_in_chunks_is_the_whole(build, chunk):
     torch.testing.assert_close(got, whole.mean(1) @ values, rtol=1e-6, atol=2e-6)
     values = torch.randn(2, 3, 64, 5)
     got = sam.apply_last_attention(state, values, chunk=chunk)
-    torch.testing.assert_close(got, whole @ values, rtol=1e-6, atol=2e-6)
+    # torch's fused attention adds up in another order.
+    torch.testing.assert_close(got, whole @ values, rtol=1e-5, atol=1e-5)
 
 
 def test_attention_between_the_images_patches(build):
