@@ -72,18 +72,43 @@ def class_areas(
 
 
 @_compiled
-def _place(ids: np.ndarray, value: int) -> int:
-    """Position of a value in sorted ids, -1 where it is none of them."""
-    low, high = 0, len(ids)
-    while low < high:
-        middle = (low + high) // 2
-        if ids[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    if low < len(ids) and ids[low] == value:
-        return low
-    return -1
+def _slot(value: int, slots: int) -> int:
+    """Where to begin to look for a value among a power of two of slots (Fibonacci hashing)."""
+    return ((value * 2654435769) >> 8) & (slots - 1)
+
+
+@_compiled
+def _table(ids: np.ndarray) -> np.ndarray:
+    """Positions of ids in a hash table with at least half of its slots free, which hold -1."""
+    slots = 16
+    while slots < 2 * len(ids):
+        slots *= 2
+    table = np.full(slots, -1, np.int64)
+    for place in range(len(ids)):
+        slot = _slot(ids[place], slots)
+        while table[slot] >= 0:
+            slot = (slot + 1) & (slots - 1)
+        table[slot] = place
+    return table
+
+
+@_compiled
+def _place(table: np.ndarray, ids: np.ndarray, value: int) -> int:
+    """Position of a value in ids, -1 where it is none of them."""
+    slot = _slot(value, len(table))
+    while table[slot] >= 0 and ids[table[slot]] != value:
+        slot = (slot + 1) & (len(table) - 1)
+    return table[slot]
+
+
+@_compiled
+def _changes(prediction: np.ndarray, truth: np.ndarray, padded: int) -> np.ndarray:
+    """Where a pixel is of another segment than the one before it: (padded,) bool."""
+    changed = np.zeros(padded, np.bool_)
+    changed[0] = True
+    for i in range(1, truth.size):  # without a branch, so that it runs on many pixels at once
+        changed[i] = (prediction[i] != prediction[i - 1]) | (truth[i] != truth[i - 1])
+    return changed
 
 
 @_compiled
@@ -91,16 +116,28 @@ def _overlaps(
     prediction: np.ndarray, truth: np.ndarray, prediction_ids: np.ndarray, truth_ids: np.ndarray
 ) -> tuple[np.ndarray, int]:
     counts = np.zeros((len(truth_ids), len(prediction_ids)), np.int64)
-    p, t = -1, -1
-    for i in range(truth.size):
-        # Neighbors mostly are of one segment: look up only where it changes.
-        if i == 0 or prediction[i] != prediction[i - 1]:
-            p = _place(prediction_ids, prediction[i])
-        if i == 0 or truth[i] != truth[i - 1]:
-            t = _place(truth_ids, truth[i])
-        if p < 0 or t < 0:
-            return counts, i
-        counts[t, p] += 1
+    if truth.size == 0:
+        return counts, -1
+    # Neighbors mostly are of one segment: look up and count only where one changes.
+    changed = _changes(prediction, truth, -(-truth.size // 8) * 8)
+    prediction_table, truth_table = _table(prediction_ids), _table(truth_ids)
+    start, p, t = 0, -1, -1
+    for word, eight in enumerate(changed.view(np.uint64)):
+        if eight == 0:
+            continue
+        for i in range(8 * word, 8 * word + 8):
+            if not changed[i]:
+                continue
+            if i > 0:
+                counts[t, p] += i - start
+            if i == 0 or prediction[i] != prediction[start]:
+                p = _place(prediction_table, prediction_ids, prediction[i])
+            if i == 0 or truth[i] != truth[start]:
+                t = _place(truth_table, truth_ids, truth[i])
+            if p < 0 or t < 0:
+                return counts, i
+            start = i
+    counts[t, p] += truth.size - start
     return counts, -1
 
 
@@ -115,8 +152,8 @@ def segment_overlaps(
     Args:
         prediction: (H, W) integer segment ids.
         truth: (H, W) integer segment ids.
-        prediction_ids: (P,) ids that may occur in the prediction, ascending.
-        truth_ids: (T,) ids that may occur in the ground truth, ascending.
+        prediction_ids: (P,) ids that may occur in the prediction, each once.
+        truth_ids: (T,) ids that may occur in the ground truth, each once.
 
     Returns:
         (T, P) int64 pixels; and the flat index of a pixel whose id is none of those (the counts
@@ -130,9 +167,11 @@ def segment_overlaps(
             f"A prediction of shape {prediction.shape} cannot be scored against ground truth of "
             f"shape {truth.shape}; bring it to the size of the image."
         )
+    # Ids of 32 bits are the usual ones and need no copy; others are widened.
+    kind = np.int32 if prediction.dtype == truth.dtype == np.int32 else np.int64
     return _overlaps(
-        np.ascontiguousarray(prediction, np.int64).reshape(-1),
-        np.ascontiguousarray(truth, np.int64).reshape(-1),
+        np.ascontiguousarray(prediction, kind).reshape(-1),
+        np.ascontiguousarray(truth, kind).reshape(-1),
         np.ascontiguousarray(prediction_ids, np.int64),
         np.ascontiguousarray(truth_ids, np.int64),
     )

@@ -71,13 +71,16 @@ def match_segments(
         empty = dict(tp=0, fp=0, fn=0, iou=0.0)
         found.setdefault(int(segment["category_id"]), empty)[name] += value
 
+    touched: dict[int, list[int]] = {}  # by true segment, the predicted ones that it shares with
+    for t, p in zip(*(places.tolist() for places in np.nonzero(overlaps)), strict=True):
+        touched.setdefault(t, []).append(p)
     matched_true, matched_predicted = set(), set()
     crowd_of: dict[int, int] = {}  # as in the public code the last crowd of a class stands for it
     for t, segment in true.items():
         if segment.get("iscrowd", 0):
             crowd_of[segment["category_id"]] = t
             continue
-        for p in np.flatnonzero(overlaps[t]).tolist():
+        for p in touched.get(t, ()):
             if p == 0 or predicted[p]["category_id"] != segment["category_id"]:
                 continue
             shared = int(overlaps[t, p])
@@ -103,8 +106,10 @@ def match_segments(
 
 def _listed(segments: Sequence[dict]) -> tuple[np.ndarray, dict[int, dict]]:
     """Ids in ascending order behind 0, and the segment at each place, in the order of the list."""
-    ids = np.array(sorted({VOID, *(int(s["id"]) for s in segments)}), np.int64)
-    return ids, {int(np.searchsorted(ids, s["id"])): s for s in segments}
+    listed = np.array([int(s["id"]) for s in segments], np.int64)
+    ids = np.union1d(listed, VOID)
+    places = np.searchsorted(ids, listed).tolist()
+    return ids, dict(zip(places, segments, strict=True))
 
 
 def quality(sums: np.ndarray) -> dict[str, np.ndarray]:

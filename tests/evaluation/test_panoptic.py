@@ -31,6 +31,26 @@ def test_overlaps_against_a_naive_count():
         segment_overlaps(prediction, truth.T, ids, ids)
 
 
+@pytest.mark.parametrize("step", [1, 16, 2**12, 2**31 + 7])
+@pytest.mark.parametrize("size", [(1, 1), (1, 8), (7, 9), (40, 33)])
+def test_overlaps_of_many_segments_with_any_ids(step, size):
+    """Ids that share a slot of the hash table, of 32 and of 64 bits; maps of any length."""
+    rng = np.random.default_rng(0)
+    ids = np.arange(50, dtype=np.int64) * step
+    kind = np.int32 if step < 2**20 else np.int64
+    truth, prediction = (ids[np.sort(rng.integers(0, 50, size))].astype(kind) for _ in range(2))
+    prediction[rng.random(size) < 0.2] = ids[49]
+    counts, stray = segment_overlaps(prediction, truth, ids, ids)
+    expected = np.zeros((50, 50), np.int64)
+    np.add.at(expected, (truth.reshape(-1) // step, prediction.reshape(-1) // step), 1)
+    assert stray == -1
+    np.testing.assert_array_equal(counts, expected)
+    unlisted = truth.copy()
+    unlisted[-1, -1] = 50 * step
+    assert segment_overlaps(prediction, unlisted, ids, ids)[1] == truth.size - 1
+    assert segment_overlaps(unlisted, truth, ids, ids)[1] == truth.size - 1
+
+
 def segment(number, category=0, crowd=0, area=None):
     return dict(id=number, category_id=category, iscrowd=crowd, area=area)
 

@@ -27,3 +27,9 @@ def test_masks_of_a_folder_and_a_metric_that_is_wrong(tmp_path, monkeypatch):
     monkeypatch.setattr(metrics, "plain_panoptic", lambda samples, classes: -1.0)
     with pytest.raises(SystemExit, match=r"PQ: ours is .* but the reference says -1"):
         metrics.main([*SMALL, "--masks", str(tmp_path)])
+
+
+def test_a_folder_without_masks_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        metrics.main([*SMALL, "--masks", str(tmp_path)])
+    assert f"no PNG files in {tmp_path}" in capsys.readouterr().err

@@ -213,6 +213,8 @@ def main(argv: list[str] | None = None) -> list[tuple[str, float]]:
     classes, size = arguments.classes, tuple(arguments.size)
     if arguments.masks:
         paths = sorted(arguments.masks.glob("*.png"))
+        if not paths:
+            parser.error(f"--masks: there are no PNG files in {arguments.masks}")
         truths = [read_index_mask(path).astype(np.uint8) - 1 for path in paths][: arguments.images]
         truths = [cv2.resize(t, size[::-1], interpolation=cv2.INTER_NEAREST) for t in truths]
     else:
