@@ -7,6 +7,7 @@ model = dict(
             type='SAM',
             model='nano-sam-8',
             pretrained='ovseg',  # None: random weights
+            image_size=256,  # it was trained at 192; masks are finer so
             weights=None,  # a local file, instead of `pretrained`
             precision='fp32',
         )),

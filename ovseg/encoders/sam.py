@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from ovseg.encoders.sam_prompts import (
     scale_coords,
     upscale_masks,
 )
+from ovseg.encoders.sam_size import fit_positions
 from ovseg.encoders.sam_state import SAMState
 from ovseg.encoders.weights import (
     apply_state_dict,
@@ -54,6 +56,10 @@ class SAM(Encoder):
             ``pretrained``.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         frozen: Whether parameters are fixed.
+        image_size: Side of the square input in pixels, a multiple of the patch size; None for
+            the one that the model was made for. Weights are fitted by resizing their positions:
+            a smaller input is faster, a larger one has finer masks. Published figures are at the
+            model's own size.
 
     Raises:
         ConfigError: The model is unknown, or its sizes contradict each other.
@@ -66,9 +72,12 @@ class SAM(Encoder):
         weights: str | None = None,
         precision: str = "fp32",
         frozen: bool = True,
+        image_size: int | None = None,
     ) -> None:
         super().__init__(precision, frozen)
-        name, self.architecture = sam_architecture(model)
+        name, own = sam_architecture(model)
+        self._own_size = own.image_size
+        self.architecture = replace(own, image_size=image_size or own.image_size)
         source = choose_source(name, pretrained, weights, sources.sam_source)
         self._name, self._source = name, source
         self.sam = build_sam(self.architecture)
@@ -79,6 +88,8 @@ class SAM(Encoder):
             state = load_state_dict(path)
             # Old copies of the checkpoints carry these constants, which are not weights.
             state = {k: v for k, v in state.items() if k not in ("pixel_mean", "pixel_std")}
+            if self.image_size != self._own_size:
+                state = fit_positions(state, self.sam)
             apply_state_dict(self.sam, state, name=name, origin=path)
         self.finish()
 
@@ -90,8 +101,9 @@ class SAM(Encoder):
 
     @property
     def fingerprint(self) -> str:
-        """Stable name of architecture and weights."""
-        return fingerprint(self._name, self._source)
+        """Stable name of architecture, weights and size of the input."""
+        size = "" if self.image_size == self._own_size else f"@{self.image_size}"
+        return fingerprint(self._name, self._source) + size
 
     @property
     def blocks(self) -> list[torch.nn.Module]:

@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,27 +161,6 @@ def test_losses_of_a_mask_of_four_pixels(logits, truth, focal, dice):
     torch.testing.assert_close(total, 20 * focal + dice, rtol=1e-4, atol=1e-4)
 
 
-def test_a_grown_model_sees_the_same_picture_enlarged():
-    small = sam_model.NanoSAM(replace(TINY, image_size=32), torch.device("cpu"), amp=False)
-    large = sam_model.NanoSAM("tiny", torch.device("cpu"), amp=False)
-    for name, weight in small.sam.named_parameters():
-        if "pos" in name:
-            torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(0))
-    large.sam.load_state_dict(sam_model.grown(small.sam.state_dict(), large.sam))
-    same, grown = small.sam.state_dict(), large.sam.state_dict()
-    enlarged = {name for name in same if same[name].shape != grown[name].shape}
-    block = "image_encoder.blocks.1.attn.rel_pos_"  # the other block has windows
-    assert enlarged == {"image_encoder.pos_embed", f"{block}h", f"{block}w"}
-    assert all(torch.equal(same[name], grown[name]) for name in set(same) - enlarged)
-    # Steps of a small grid become two of a large one.
-    ramp = torch.arange(4.0).view(1, 1, 4, 1).expand(1, 4, 4, TINY.embed_dim)
-    state = {**same, "image_encoder.pos_embed": ramp}
-    found = sam_model.grown(state, large.sam)["image_encoder.pos_embed"]
-    torch.testing.assert_close(
-        found[0, 0, 2:-2, 0], torch.tensor([0.75, 1.25, 1.75, 2.25]), atol=0.1, rtol=0
-    )
-
-
 def test_the_best_of_several_masks_is_taught():
     truth = torch.zeros(2, 4, 4)
     truth[0, :2], truth[1, :, :1] = 1, 1
@@ -195,13 +173,13 @@ def test_the_best_of_several_masks_is_taught():
 
 @pytest.fixture(scope="module")
 def shipped():
-    return SAM("nano-sam-8", pretrained="ovseg")
+    return SAM("nano-sam-8", pretrained="ovseg", image_size=256)
 
 
 def test_the_packaged_weights_find_things(shipped):
     """Floors far below the benchmark's figures, on scenes of another split."""
     scores = score_sam.score(shipped, "check", 12)
-    assert scores["box_things"] > 0.83
+    assert scores["box_things"] > 0.87
     assert scores["point_things"] > 0.72
     assert scores["point_best_things"] >= scores["point_things"]
     assert scores["mask_box_point_things"] > 0.83

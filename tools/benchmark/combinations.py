@@ -59,7 +59,7 @@ REFINERS: dict[str, dict[str, Any]] = {
 #: The other frozen models of the embedded world.
 ENCODERS = dict(
     dino=dict(type="DINO", model="nano-dino-8", pretrained="ovseg"),
-    sam=dict(type="SAM", model="nano-sam-8", pretrained="ovseg"),
+    sam=dict(type="SAM", model="nano-sam-8", pretrained="ovseg", image_size=256),
 )
 
 

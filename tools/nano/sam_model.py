@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 
 import torch
-import torch.nn.functional as F
-from segment_anything.modeling import Sam, TwoWayTransformer
+from segment_anything.modeling import TwoWayTransformer
 
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.encoders.sam import SAM
@@ -98,26 +97,6 @@ class NanoSAM:
         kernels = torch.stack([head(tokens[:, 1 + i]) for i, head in enumerate(heads)], 1)
         logits = (kernels @ pixels.flatten(2)).unflatten(2, pixels.shape[2:])
         return logits, decoder.iou_prediction_head(tokens[:, 0])
-
-
-def grown(state: dict[str, torch.Tensor], sam: Sam) -> dict[str, torch.Tensor]:
-    """Weights of a SAM of another input size, for this one: position embeddings are enlarged.
-
-    Args:
-        state: weights of a SAM that differs in the size of its input alone.
-        sam: where they shall go.
-    """
-    fitting = {}
-    for name, own in sam.state_dict().items():
-        tensor = state[name]
-        if tensor.shape != own.shape and name.endswith("pos_embed"):
-            tensor = tensor.permute(0, 3, 1, 2)
-            tensor = F.interpolate(tensor, own.shape[1:3], mode="bicubic", align_corners=False)
-            tensor = tensor.permute(0, 2, 3, 1)
-        elif tensor.shape != own.shape and "rel_pos" in name:
-            tensor = F.interpolate(tensor.T[None], len(own), mode="linear")[0].T
-        fitting[name] = tensor
-    return fitting
 
 
 @torch.no_grad()

@@ -151,10 +151,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--split", default="val")
     parser.add_argument("--scenes", type=int, default=500)
     parser.add_argument("--size", type=int, default=256, help="of the scenes in pixels")
+    parser.add_argument(
+        "--image-size", type=int, default=256, help="SAM's input in pixels; as the configs read"
+    )
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args(argv)
     pretrained = None if args.weights else "ovseg"
-    encoder = SAM(args.model, pretrained=pretrained, weights=args.weights).to(args.device)
+    encoder = SAM(
+        args.model, pretrained=pretrained, weights=args.weights, image_size=args.image_size
+    ).to(args.device)
     scores = score(encoder, args.split, args.scenes, args.size)
     print(json.dumps(scores, indent=2))
     print(f"embedding and 8 prompts: {1000 * seconds_per_scene(encoder):.0f} ms a scene")

@@ -27,12 +27,13 @@ import torch
 from run import Run, adamw, parser_of, train, warm_cosine
 from sam_data import Counts, PromptedScenes
 from sam_loss import best_of, grouping_loss, mask_loss, true_iou
-from sam_model import NanoSAM, grown
+from sam_model import NanoSAM
 from score_sam import score, seconds_per_scene
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from ovseg.encoders.sam_build import sam_architecture
+from ovseg.encoders.sam_size import fit_positions
 
 #: What belongs to a prompt, of all that a picture comes with.
 _PROMPT = ("masks", "points", "labels", "boxes", "coarse")
@@ -190,7 +191,7 @@ class SAMTrainer(Run):
         if self.model.encoder.image_size != self.full_size:
             state = self.sam.state_dict()
             self._build(self.full_size)
-            self.sam.load_state_dict(grown(state, self.sam))
+            self.sam.load_state_dict(fit_positions(state, self.sam))
         self.run_until(args.steps)
         self.finish()
 
