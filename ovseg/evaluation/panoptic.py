@@ -63,28 +63,30 @@ def match_segments(
             value = int(ids.reshape(-1)[stray])
             if value not in known:
                 raise ValueError(f"the {what} holds segment {value}, which is not among its list")
-    areas = overlaps.sum(axis=0)
-    on_void = overlaps[0]
+    # Python's own numbers from here on: asking arrays for one at a time would take longer.
+    areas, on_void = overlaps.sum(axis=0).tolist(), overlaps[0].tolist()
+    places = np.nonzero(overlaps)
+    touched: dict[int, list[tuple[int, int]]] = {}  # by true segment: predicted one, pixels shared
+    for t, p, shared in zip(*(x.tolist() for x in (*places, overlaps[places])), strict=True):
+        touched.setdefault(t, []).append((p, shared))
     found: dict[int, dict[str, float]] = {}
 
     def add(segment: dict, name: str, value: float = 1) -> None:
-        empty = dict(tp=0, fp=0, fn=0, iou=0.0)
-        found.setdefault(int(segment["category_id"]), empty)[name] += value
+        category = int(segment["category_id"])
+        if category not in found:
+            found[category] = dict(tp=0, fp=0, fn=0, iou=0.0)
+        found[category][name] += value
 
-    touched: dict[int, list[int]] = {}  # by true segment, the predicted ones that it shares with
-    for t, p in zip(*(places.tolist() for places in np.nonzero(overlaps)), strict=True):
-        touched.setdefault(t, []).append(p)
     matched_true, matched_predicted = set(), set()
     crowd_of: dict[int, int] = {}  # as in the public code the last crowd of a class stands for it
     for t, segment in true.items():
         if segment.get("iscrowd", 0):
             crowd_of[segment["category_id"]] = t
             continue
-        for p in touched.get(t, ()):
+        for p, shared in touched.get(t, ()):
             if p == 0 or predicted[p]["category_id"] != segment["category_id"]:
                 continue
-            shared = int(overlaps[t, p])
-            union = int(areas[p]) + int(segment["area"]) - shared - int(on_void[p])
+            union = areas[p] + int(segment["area"]) - shared - on_void[p]
             if shared / union > 0.5:
                 add(segment, "tp")
                 add(segment, "iou", shared / union)
@@ -96,10 +98,10 @@ def match_segments(
     for p, segment in predicted.items():
         if p in matched_predicted or areas[p] == 0:
             continue
-        excused = int(on_void[p])
+        excused = on_void[p]
         if segment["category_id"] in crowd_of:
             excused += int(overlaps[crowd_of[segment["category_id"]], p])
-        if not excused / int(areas[p]) > 0.5:
+        if not excused / areas[p] > 0.5:
             add(segment, "fp")
     return found
 
