@@ -77,7 +77,8 @@ class SAM(Encoder):
         super().__init__(precision, frozen)
         name, own = sam_architecture(model)
         self._own_size = own.image_size
-        self.architecture = replace(own, image_size=image_size or own.image_size)
+        size = own.image_size if image_size is None else image_size
+        self.architecture = replace(own, image_size=size)
         source = choose_source(name, pretrained, weights, sources.sam_source)
         self._name, self._source = name, source
         self.sam = build_sam(self.architecture)

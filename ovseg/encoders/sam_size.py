@@ -25,16 +25,18 @@ def fit_positions(state: Mapping[str, Tensor], sam: Sam) -> dict[str, Tensor]:
     Returns:
         The weights, where positions differ in number resized, else as they were.
     """
-    fitting, own = dict(state), sam.state_dict()
-    for name, tensor in state.items():
-        wanted = own[name].shape if name in own else tensor.shape
-        if tensor.shape == wanted:
+    fitting, own, encoder = dict(state), sam.state_dict(), "image_encoder"
+    blocks = enumerate(sam.image_encoder.blocks)
+    lines = [f"blocks.{i}.attn.rel_pos_{x}" for i, b in blocks if b.window_size == 0 for x in "hw"]
+    for name in (f"{encoder}.{part}" for part in ("pos_embed", *lines)):
+        if name not in state or state[name].shape == own[name].shape:
             continue
-        if name.endswith("pos_embed") and tensor.ndim == 4:
+        tensor, wanted = state[name], own[name].shape
+        if name.endswith("pos_embed"):
             table = tensor.permute(0, 3, 1, 2).float()
             table = F.interpolate(table, wanted[1:3], mode="bicubic", align_corners=False)
             fitting[name] = table.permute(0, 2, 3, 1).to(tensor.dtype)
-        elif "rel_pos" in name and tensor.ndim == 2:
+        else:
             line = F.interpolate(tensor.T[None].float(), wanted[0], mode="linear")
             fitting[name] = line[0].T.to(tensor.dtype)
     return fitting

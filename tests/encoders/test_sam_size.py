@@ -82,9 +82,10 @@ def test_a_size_that_patches_do_not_fill_is_refused(weights):
         SAM(TINY, weights=weights, image_size=60)
 
 
-def test_weights_of_another_model_are_refused_at_any_size(tmp_path):
+@pytest.mark.parametrize("change", [{"embed_dim": 48}, {"window_size": 4}])
+def test_weights_of_another_model_are_refused_at_any_size(tmp_path, change):
     path = tmp_path / "other.safetensors"
-    other = build_sam(sam_architecture({**TINY, "embed_dim": 48})[1]).state_dict()
+    other = build_sam(sam_architecture({**TINY, **change})[1]).state_dict()
     save_file({k: v.contiguous() for k, v in other.items()}, path)
     with pytest.raises(CheckpointMismatchError):
         SAM(TINY, weights=str(path), image_size=64)

@@ -152,7 +152,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--scenes", type=int, default=500)
     parser.add_argument("--size", type=int, default=256, help="of the scenes in pixels")
     parser.add_argument(
-        "--image-size", type=int, default=256, help="SAM's input in pixels; as the configs read"
+        "--image-size", type=int, help="SAM's input in pixels; by default the model's own"
     )
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args(argv)
