@@ -64,6 +64,11 @@ class SAMArchitecture:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "global_attn_indexes", tuple(self.global_attn_indexes))
+        if self.image_size < self.patch_size:
+            raise ConfigError(
+                f"SAM image_size {self.image_size} does not hold a patch of {self.patch_size} "
+                "pixels; choose a larger one."
+            )
         if self.image_size % self.patch_size:
             raise ConfigError(
                 f"SAM image_size {self.image_size} is not a multiple of patch_size "

@@ -77,9 +77,17 @@ def test_a_sam_reads_at_the_size_asked_for(weights, side):
     assert (sam.fingerprint == own.fingerprint) == (size == 32)
 
 
-def test_a_size_that_patches_do_not_fill_is_refused(weights):
-    with pytest.raises(ConfigError, match="image_size 60 is not a multiple of patch_size 8"):
-        SAM(TINY, weights=weights, image_size=60)
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [
+        (60, "image_size 60 is not a multiple of patch_size 8"),
+        (0, "image_size 0 does not hold a patch of 8"),
+        (-8, "image_size -8 does not hold a patch of 8"),
+    ],
+)
+def test_a_size_that_patches_do_not_fill_is_refused(weights, side, words):
+    with pytest.raises(ConfigError, match=words):
+        SAM(TINY, weights=weights, image_size=side)
 
 
 @pytest.mark.parametrize("change", [{"embed_dim": 48}, {"window_size": 4}])
