@@ -122,18 +122,17 @@ def _overlaps(
     changed = _changes(prediction, truth, -(-truth.size // 8) * 8)
     prediction_table, truth_table = _table(prediction_ids), _table(truth_ids)
     start, p, t = 0, -1, -1
+    one, ones = np.uint64(1), np.uint64(0x0101010101010101)
     for word, eight in enumerate(changed.view(np.uint64)):
-        if eight == 0:
-            continue
-        for i in range(8 * word, 8 * word + 8):
-            if not changed[i]:
-                continue
+        while eight != 0:
+            # The first byte that is 1 is the lowest, on processors that store numbers from their
+            # lowest byte on, as torch's do: the product's highest byte counts those below it.
+            i = 8 * word + int(((((eight & (~eight + one)) - one) & ones) * ones) >> np.uint64(56))
+            eight &= eight - one
             if i > 0:
                 counts[t, p] += i - start
-            if i == 0 or prediction[i] != prediction[start]:
-                p = _place(prediction_table, prediction_ids, prediction[i])
-            if i == 0 or truth[i] != truth[start]:
-                t = _place(truth_table, truth_ids, truth[i])
+            p = _place(prediction_table, prediction_ids, prediction[i])
+            t = _place(truth_table, truth_ids, truth[i])
             if p < 0 or t < 0:
                 return counts, i
             start = i

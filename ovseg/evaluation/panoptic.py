@@ -63,12 +63,9 @@ def match_segments(
             value = int(ids.reshape(-1)[stray])
             if value not in known:
                 raise ValueError(f"the {what} holds segment {value}, which is not among its list")
+    matches = _matches(overlaps, predicted, true)
     # Python's own numbers from here on: asking arrays for one at a time would take longer.
     areas, on_void = overlaps.sum(axis=0).tolist(), overlaps[0].tolist()
-    places = np.nonzero(overlaps)
-    touched: dict[int, list[tuple[int, int]]] = {}  # by true segment: predicted one, pixels shared
-    for t, p, shared in zip(*(x.tolist() for x in (*places, overlaps[places])), strict=True):
-        touched.setdefault(t, []).append((p, shared))
     found: dict[int, dict[str, float]] = {}
 
     def add(segment: dict, name: str, value: float = 1) -> None:
@@ -77,23 +74,17 @@ def match_segments(
             found[category] = dict(tp=0, fp=0, fn=0, iou=0.0)
         found[category][name] += value
 
-    matched_true, matched_predicted = set(), set()
+    matched_predicted = set()
     crowd_of: dict[int, int] = {}  # as in the public code the last crowd of a class stands for it
     for t, segment in true.items():
         if segment.get("iscrowd", 0):
             crowd_of[segment["category_id"]] = t
-            continue
-        for p, shared in touched.get(t, ()):
-            if p == 0 or predicted[p]["category_id"] != segment["category_id"]:
-                continue
-            union = areas[p] + int(segment["area"]) - shared - on_void[p]
-            if shared / union > 0.5:
-                add(segment, "tp")
-                add(segment, "iou", shared / union)
-                matched_true.add(t)
-                matched_predicted.add(p)
-    for t, segment in true.items():
-        if t not in matched_true and not segment.get("iscrowd", 0):
+        elif t in matches:
+            p, iou = matches[t]
+            add(segment, "tp")
+            add(segment, "iou", iou)
+            matched_predicted.add(p)
+        else:
             add(segment, "fn")
     for p, segment in predicted.items():
         if p in matched_predicted or areas[p] == 0:
@@ -104,6 +95,28 @@ def match_segments(
         if not excused / areas[p] > 0.5:
             add(segment, "fp")
     return found
+
+
+def _matches(
+    overlaps: np.ndarray, predicted: dict[int, dict], true: dict[int, dict]
+) -> dict[int, tuple[int, float]]:
+    """The predicted segment that a true one matches, and their IoU, by places."""
+    # Nothing matches what is void or a crowd: classes that no segment of the other side has.
+    class_of_true, class_of_predicted = (
+        np.full(length, nobody, np.int64)
+        for length, nobody in zip(overlaps.shape, (-1, -2), strict=True)
+    )
+    given = np.zeros(len(overlaps), np.int64)
+    for t, segment in true.items():
+        if not segment.get("iscrowd", 0):
+            class_of_true[t], given[t] = segment["category_id"], segment["area"]
+    for p, segment in predicted.items():
+        class_of_predicted[p] = segment["category_id"]
+    union = overlaps.sum(axis=0) - overlaps[0] + given[:, None] - overlaps
+    alike = class_of_true[:, None] == class_of_predicted
+    t, p = np.nonzero(alike & (2 * overlaps > union) & (union > 0))
+    iou = overlaps[t, p] / union[t, p]
+    return {t: (p, iou) for t, p, iou in zip(t.tolist(), p.tolist(), iou.tolist(), strict=True)}
 
 
 def _listed(segments: Sequence[dict]) -> tuple[np.ndarray, dict[int, dict]]:
