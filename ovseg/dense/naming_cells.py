@@ -31,14 +31,15 @@ class Strip:
 
     Attributes:
         start: its first row.
-        value: (n, W) float32 largest logits, or probabilities, of a map of these.
+        value: (n, W) float32 largest logits, or probabilities, of a map of these; None where no
+            sums are asked for.
         query: (n, W) int64, whose they are, the first of equals.
         sums: (n, W) float32 sums over all queries of exp(scale * (logit - value)), or of the
             probabilities; None where not asked for.
     """
 
     start: int
-    value: torch.Tensor
+    value: torch.Tensor | None
     query: torch.Tensor
     sums: torch.Tensor | None
 
@@ -61,11 +62,11 @@ def name_strips(
     allowed = allowed.cpu().numpy()
 
     def name(rows: _Rows, lines: np.ndarray) -> Strip:
-        value = np.empty((len(rows.lines), len(logits.columns)), np.float32)
-        query = np.empty(value.shape, np.int64)
+        query = np.empty((len(rows.lines), len(logits.columns)), np.int64)
+        value = np.empty(query.shape if with_sums else (0, 0), np.float32)
         down = (rows.lines, rows.weights)
         kernels.best_queries(
-            lines, *down, rows.ends, rows.bend, *across, *parts, allowed, value, query
+            lines, *down, rows.ends, rows.bend, *across, *parts, allowed, with_sums, value, query
         )
         sums = None
         if with_sums and logits.probabilities:
@@ -73,8 +74,9 @@ def name_strips(
         elif with_sums:
             sums = np.empty_like(value)
             kernels.softmax_sums(lines, *down, *across, np.float32(scale), value, sums)
-        found = (part if part is None else torch.from_numpy(part) for part in (value, query, sums))
-        return Strip(rows.start, *found)
+        if not with_sums:
+            return Strip(rows.start, None, torch.from_numpy(query), None)
+        return Strip(rows.start, *map(torch.from_numpy, (value, query, sums)))
 
     return _in_strips(logits, len(allowed), name)
 

@@ -127,15 +127,83 @@ def _candidates(corner, corners, allowed, slack, highest, chosen):
 
 
 @_compiled(fastmath=_ORDERED)
+def _winner(corner, corners, allowed, slack):
+    """The query that wins everywhere between corners, -1 where that is not certain.
+
+    What exceeds another at all corners exceeds it between them.
+    """
+    count = len(allowed)
+    largest = np.float32(-np.inf)
+    for q in range(count):
+        largest = max(largest, corner[0, q] if allowed[q] else np.float32(-np.inf))
+    winner = -1
+    for q in range(count):
+        if allowed[q] and corner[0, q] == largest:
+            winner = q
+            break
+    if winner < 0:
+        return winner
+    for k in range(corners):
+        other = np.float32(-np.inf)
+        for q in range(count):
+            rival = allowed[q] and q != winner
+            other = max(other, corner[k, q] if rival else np.float32(-np.inf))
+        if not other < corner[k, winner] - slack:
+            return -1
+    return winner
+
+
+@_compiled(fastmath=_ORDERED)
+def _along(at_patch, weights, wide, number, pixel):
+    """Candidates at one pixel of a row: the mean of at_patch (wide * number) into ``pixel``."""
+    for n in range(number):
+        pixel[n] = weights[0] * at_patch[n]
+    for k in range(1, wide):
+        weight = weights[k]
+        for n in range(number):
+            pixel[n] += weight * at_patch[k * number + n]
+
+
+@_compiled(fastmath=_ORDERED)
+def _between(ends, number, slack, kept):
+    """Candidates that may win between the two ends (2, number) of a row; gives their number.
+
+    Where one exceeds the others at both ends it is alone.
+    """
+    bar = np.float32(-np.inf)
+    for n in range(number):
+        bar = max(bar, min(ends[0, n], ends[1, n]))
+    bar -= slack
+    some = 0
+    for n in range(number):  # without a branch: which it is cannot be foreseen
+        kept[some] = n
+        some += max(ends[0, n], ends[1, n]) >= bar
+    best = kept[0]
+    for i in range(1, some):
+        if ends[0, kept[i]] > ends[0, best]:
+            best = kept[i]
+    rivals = 0
+    for i in range(some):
+        over_left = ends[0, kept[i]] >= ends[0, best] - slack
+        over_right = ends[1, kept[i]] >= ends[1, best] - slack
+        rivals += over_left or over_right
+    if rivals == 1:  # itself
+        kept[0] = best
+        return 1
+    return some
+
+
+@_compiled(fastmath=_ORDERED)
 def best_queries(
     lines, row_lines, row_weights, row_ends, row_bend, columns, column_weights, column_ends,
-    column_bend, allowed, value, query,
+    column_bend, allowed, with_value, value, query,
 ):  # fmt: skip
     """The largest logit of each pixel and its query, the first of equals.
 
     A piece of the map is linear along rows and along columns but for ``row_bend`` and
     ``column_bend``: nothing in it is larger or smaller than at its four corners. A query whose
-    largest corner is below the largest of the smallest corners wins nowhere.
+    largest corner is below the largest of the smallest corners wins nowhere; one that exceeds all
+    others at the corners wins everywhere, and the same holds of a row between its ends.
 
     Args:
         lines: (L, C, Q) float32 patches.
@@ -148,7 +216,8 @@ def best_queries(
         column_ends: see ``row_ends``.
         column_bend: see ``row_bend``.
         allowed: (Q,) bool, queries that may win.
-        value: (n, W) float32, to be filled in.
+        with_value: whether logits are asked for and not only whose they are.
+        value: (n, W) float32, to be filled in; of any shape where not asked for.
         query: (n, W) int64, to be filled in.
 
     Returns:
@@ -167,6 +236,8 @@ def best_queries(
     around = np.empty(row_lines.shape[1] * wide * count, np.float32)
     at_patch = np.empty(wide * count, np.float32)
     pixel = np.empty(count, np.float32)
+    ends = np.empty((2, count), np.float32)
+    everyone, kept = np.arange(count), np.zeros(count + 1, np.int64)
     seen = 0
     for piece in range(len(row_ends) - 1):
         top, bottom = row_ends[piece], row_ends[piece + 1] - 1
@@ -184,6 +255,11 @@ def best_queries(
                     _pixels(row, columns[x], column_weights[x], corner[corners])
                     corners += 1
             slack = 2 * most * np.float32(row_bend[piece] + column_bend[part] + 4e-6)
+            if not with_value:
+                winner = _winner(corner, corners, allowed, slack)
+                if winner >= 0:
+                    query[top : bottom + 1, left : right + 1] = winner
+                    continue
             number = _candidates(corner, corners, allowed, slack, highest, chosen)
             seen += number * (bottom - top + 1) * (right - left + 1)
             at = 0
@@ -200,15 +276,30 @@ def best_queries(
                     weight = row_weights[y, s]
                     for i in range(size):
                         at_patch[i] += weight * around[s * size + i]
+                some, those = number, everyone
+                if number > 2 and right - left >= 4:
+                    _along(at_patch, column_weights[left], wide, number, ends[0])
+                    _along(at_patch, column_weights[right], wide, number, ends[1])
+                    some = _between(ends, number, slack, kept)
+                    those = kept
+                    for k in range(wide):
+                        for i in range(some):
+                            at_patch[k * some + i] = at_patch[k * number + kept[i]]
+                if some == 1:
+                    query[y, left : right + 1] = chosen[those[0]]
+                    if with_value:
+                        for x in range(left, right + 1):
+                            logit = np.float32(0)
+                            for k in range(wide):
+                                logit += column_weights[x, k] * at_patch[k]
+                            value[y, x] = logit
+                    continue
                 for x in range(left, right + 1):
-                    for n in range(number):
-                        pixel[n] = column_weights[x, 0] * at_patch[n]
-                    for k in range(1, wide):
-                        weight = column_weights[x, k]
-                        for n in range(number):
-                            pixel[n] += weight * at_patch[k * number + n]
-                    value[y, x], where = _largest(pixel, number)
-                    query[y, x] = chosen[where]
+                    _along(at_patch, column_weights[x], wide, some, pixel)
+                    logit, where = _largest(pixel, some)
+                    query[y, x] = chosen[those[where]]
+                    if with_value:
+                        value[y, x] = logit
     return seen
 
 

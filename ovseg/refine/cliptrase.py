@@ -86,9 +86,7 @@ class CLIPtraseRefiner(Refiner):
         clusters = self.clusters(picture, encoder)
         if clusters is not None:
             clusters, device = Resized(clusters, size), naming.query_to_class.device
-            labels = vote(found.labels, clusters, naming.num_classes, device)
-            areas = torch.bincount(labels.flatten(), minlength=naming.num_classes)
-            found = Labels(labels, areas, None)
+            found = vote(found.labels, clusters, naming.num_classes, device)
         if with_scores:
             found = dataclasses.replace(found, scores=naming.mean_probability(logits, found.labels))
         return found
@@ -160,7 +158,7 @@ def smoothed(maps: torch.Tensor) -> torch.Tensor:
 
 def vote(
     labels: torch.Tensor, clusters: LogitMap, num_classes: int, device: torch.device | str = "cpu"
-) -> torch.Tensor:
+) -> Labels:
     """Give each cluster's pixels their most frequent class, the first of equals.
 
     Args:
@@ -170,12 +168,14 @@ def vote(
         device: where the map of clusters is.
 
     Returns:
-        (H, W) int32.
+        Without scores.
     """
     # Naming clusters is naming classes.
     each = torch.arange(clusters.num_queries, device=device)
-    member = decode(clusters, each, clusters.num_queries, scale=1.0).labels.long()
-    joint = member.flatten() * num_classes + labels.flatten()
-    counts = torch.bincount(joint, minlength=clusters.num_queries * num_classes)
+    found = decode(clusters, each, clusters.num_queries, scale=1.0)
+    joint = found.labels * num_classes + labels
+    counts = torch.bincount(joint.flatten(), minlength=clusters.num_queries * num_classes)
     winners = counts.view(clusters.num_queries, num_classes).argmax(1)
-    return winners[member].to(labels.dtype)
+    voted = winners.to(labels.dtype).index_select(0, found.labels.flatten()).view(labels.shape)
+    areas = found.areas.new_zeros(num_classes).index_add_(0, winners, found.areas)
+    return Labels(voted, areas, None)

@@ -168,8 +168,14 @@ def test_most_queries_are_never_looked_at():
     value, query = np.empty((96, 96), np.float32), np.empty((96, 96), np.int64)
     weights = axis.weights.astype(np.float32)
     side = (axis.lines, weights, *axis.pieces())
-    seen = best_queries(lines, *side, *side, np.ones(300, bool), value, query)
+    free = np.ones(300, bool)
+    seen = best_queries(lines, *side, *side, free, True, value, query)
     assert seen < 0.1 * 300 * 96 * 96
+    # Where a query exceeds all others at the corners of a cell, none is looked at.
+    again = np.empty_like(query)
+    fewer = best_queries(lines, *side, *side, free, False, np.empty((0, 0), np.float32), again)
+    assert fewer < 0.7 * seen
+    assert np.array_equal(again, query)
 
 
 def test_maps_that_depend_on_more_than_patches_keep_the_slow_path():

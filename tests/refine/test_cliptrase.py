@@ -26,12 +26,15 @@ def test_every_cluster_takes_its_most_frequent_class():
     labels = torch.tensor([[1, 1, 2, 2], [1, 3, 0, 2]], dtype=torch.int32)
     member = torch.tensor([[0, 0, 2, 2], [0, 0, 2, 2]])
     clusters = F.one_hot(member, 3).permute(2, 0, 1).float()  # cluster 1 owns no pixel
-    assert vote(labels, Map(clusters), 4).tolist() == [[1, 1, 2, 2], [1, 1, 2, 2]]
+    found = vote(labels, Map(clusters), 4)
+    assert found.labels.tolist() == [[1, 1, 2, 2], [1, 1, 2, 2]]
+    assert found.labels.dtype == torch.int32
+    assert found.areas.tolist() == [0, 4, 4, 0]
 
 
 def test_equals_go_to_the_first_class():
     labels = torch.tensor([[3, 1, 1, 3]], dtype=torch.int32)
-    assert vote(labels, Map(torch.ones(1, 1, 4)), 5).tolist() == [[1, 1, 1, 1]]
+    assert vote(labels, Map(torch.ones(1, 1, 4)), 5).labels.tolist() == [[1, 1, 1, 1]]
 
 
 @torch.no_grad()
