@@ -19,7 +19,7 @@ model = dict(
     attention=dict(type='MaskCLIPAttention', residual=False, mlp=False),
     aggregator=dict(
         type='CorrelationPooling',
-        gamma=0.6,
+        gamma=0.5,
         guide=dict(type='DINOiserGuide', **convolutions)),
     # Which patches show a thing; counts only where a protocol sets foreground_threshold.
     foreground=dict(type='DINOiserForeground', **convolutions),

@@ -37,15 +37,15 @@ RULES: dict[str, dict[str, Any]] = {
     "ClearCLIP": dict(attention=dict(type="ClearCLIPAttention")),
     "NACLIP": dict(attention=dict(type="NACLIPAttention")),
     "CLIPtrase": dict(attention=dict(type="CLIPtraseAttention", **_BARE)),
-    "ProxyCLIP": dict(attention=dict(type="ProxyAttention", gamma=20.0), guide=_DINO),
+    "ProxyCLIP": dict(attention=dict(type="ProxyAttention", gamma=10.0), guide=_DINO),
     "Trident": dict(
-        attention=dict(type="ProxyAttention", gamma=20.0, similarity="picture"), guide=_DINO
+        attention=dict(type="ProxyAttention", gamma=10.0, similarity="picture"), guide=_DINO
     ),
 }
 #: Step 3, whose view of what belongs together features are averaged by.
 GUIDES: dict[str, dict[str, Any]] = {
     "none": {},
-    "DINO": dict(aggregator=dict(type="CorrelationPooling", gamma=0.9, guide=_DINO)),
+    "DINO": dict(aggregator=dict(type="CorrelationPooling", gamma=0.8, guide=_DINO)),
     "SAM": dict(splice=True, aggregator=dict(type="SAMCorrelation", encoder="sam", multiple=8)),
 }
 #: Step 5.

@@ -5,6 +5,7 @@ All that leaves this module are pixels: no caption, class or mask.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -55,6 +56,24 @@ class Films(Dataset):
         later = render((SPLITS["train"], i, 1), CANVAS, zoom=rng.uniform(*zoom), like=first)
         pictures = np.stack([first.image, later.image])
         return torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy())
+
+
+def still_windows(count: int, size: int = 128, window: int = 64) -> np.ndarray:
+    """Training scenes of the benchmark's kind, cut into windows: (B, window, window, 3) uint8.
+
+    Args:
+        count: scenes.
+        size: side that scenes of twice as many pixels are brought to.
+        window: side of the windows, side by side.
+    """
+    found = []
+    for i in range(count):
+        image = render((SPLITS["train"], i), 2 * size).image
+        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
+        for top in range(0, size - window + 1, window):
+            for left in range(0, size - window + 1, window):
+                found.append(image[top : top + window, left : left + window])
+    return np.stack(found)
 
 
 def make_views(

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ovseg.encoders.base import RandomWeightsWarning
 from ovseg.encoders.dino import DINO, FeatureState
+from ovseg.encoders.dino_architectures import get_dino_architecture
 from ovseg.encoders.position import resize_position_embedding
 
 
@@ -45,13 +46,18 @@ class Network(nn.Module):
     Args:
         model: a packaged description of a DINO.
         prototypes: of the head.
+        more: blocks behind those of the model. They belong to the head: what they do for the class
+            token makes patches worse, and `encoder_of` leaves them away.
     """
 
-    def __init__(self, model: str, prototypes: int) -> None:
+    def __init__(self, model: str, prototypes: int, more: int = 0) -> None:
         super().__init__()
+        depth = get_dino_architecture(model).overrides["depth"]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RandomWeightsWarning)
-            self.dino = DINO(model, pretrained=None, frozen=False)
+            self.dino = DINO(
+                model, pretrained=None, overrides={"depth": depth + more}, frozen=False
+            )
         for block in self.dino.vit.blocks:
             # On a CPU the backward pass of the fused product takes twice the time of the plain one.
             block.attn.fused_attn = False
@@ -77,6 +83,23 @@ class Network(nn.Module):
         table = resize_position_embedding(vit.pos_embed, grid, dino.position)
         x = torch.cat([vit.cls_token.expand(len(x), -1, -1), x.float()], 1) + table
         return vit.norm(vit.blocks(x))
+
+
+@torch.no_grad()
+def encoder_of(network: Network, model: str) -> DINO:
+    """A copy of the model without what training added behind it.
+
+    Its final norm is a new one, since the network's has learned to scale what is left away.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RandomWeightsWarning)
+        dino = DINO(model, pretrained=None)
+    trained = network.dino.vit.state_dict()
+    own = dino.vit.state_dict()
+    dino.vit.load_state_dict(
+        {name: own[name] if name.startswith("norm.") else trained[name] for name in own}
+    )
+    return dino.to(network.mask_token.device)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from ovseg.encoders.dino import DINO
 
 
 @torch.no_grad()
-def whiten_values(dino: DINO, images: np.ndarray, floor: float = 0.1, batch: int = 64) -> None:
+def whiten_values(dino: DINO, images: np.ndarray, floor: float = 0.001, batch: int = 64) -> None:
     """Center and whiten the values of each head of the last block; in place.
 
     Args:

@@ -28,7 +28,6 @@ import cv2
 import numpy as np
 import torch
 from dino_model import states_of
-from dino_whiten import whiten_values
 from torch.nn import functional as F
 
 from ovseg.datasets.scenes.classes import CLASSES, STUFF, VOID
@@ -265,7 +264,7 @@ def check(dino: DINO, count: int) -> dict[str, float]:
     few = slice(0, count)  # a quarter of the queries' windows: each scene has four
     pairs = auc_scores(all_features(dino, queries.images[few]), queries.segments[few], 5000)
     found = {}
-    for kind in ("pixels", "tokens", "k"):
+    for kind in ("pixels", "tokens", "v"):
         found |= {f"{kind}_knn": knn[kind]["all"], f"{kind}_knn_things": knn[kind]["things"]}
     for kind in ("pixels", *KINDS):
         # A handful of scenes may hold no pair of some subset.
@@ -298,19 +297,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--bank-scenes", type=int, default=400)
     parser.add_argument("--query-scenes", type=int, default=200)
     parser.add_argument("--auc-scenes", type=int, default=100)
-    parser.add_argument(
-        "--whiten",
-        type=int,
-        metavar="SCENES",
-        help="whiten the values of each head on so many training scenes first",
-    )
     parser.add_argument("--out", type=Path, help="a JSON file to write the scores to")
     args = parser.parse_args(argv)
     dino = DINO(args.model, pretrained="ovseg", weights=args.weights)
-    if args.whiten:
-        whiten_values(
-            dino, labelled_scenes("train", args.whiten, dino.patch_size, window=64).images
-        )
     result = scores(dino, args.split, args.bank_scenes, args.query_scenes, args.auc_scenes)
     print(table(result))
     if args.out:

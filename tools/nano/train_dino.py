@@ -11,6 +11,9 @@ each crop, of which patches may be hidden, what a slowly following teacher says 
 other moment (Caron et al., "Emerging Properties in Self-Supervised Vision Transformers", 2021;
 there both crops are of one photograph). Patches are taught nothing of their own. No caption, class
 or mask is ever read.
+
+What is kept: the first blocks. The last ones turn patches into what the class token needs and know
+less of each place, so they are left away with the head. Values are whitened at the end.
 """
 
 from __future__ import annotations
@@ -21,12 +24,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from dino_data import GLOBAL_SCALE, LOCAL_SCALE, Films, block_masks, make_views
+from dino_data import (
+    GLOBAL_SCALE,
+    LOCAL_SCALE,
+    Films,
+    block_masks,
+    make_views,
+    still_windows,
+)
 from dino_loss import cross_entropy, koleo, sinkhorn
-from dino_model import Network, follow, teacher_of
+from dino_model import Network, encoder_of, follow, teacher_of
+from dino_whiten import whiten_values
 from run import Run, adamw, parser_of, train
 from score_dino import check, scores, table
 from torch.utils.data import DataLoader
+
+from ovseg.encoders.dino import DINO
 
 
 class DinoTrainer(Run):
@@ -36,9 +49,10 @@ class DinoTrainer(Run):
 
     def build(self) -> None:
         """Student and teacher."""
-        self.student = Network(self.args.model, self.args.prototypes).to(self.args.device)
+        args = self.args
+        self.student = Network(args.model, args.prototypes, args.head_blocks).to(args.device)
         self.teacher = teacher_of(self.student)
-        self.optimizer = adamw(self.student.parameters(), self.args.lr)
+        self.optimizer = adamw(self.student.parameters(), args.lr)
 
     def batches(self) -> DataLoader:
         """Films."""
@@ -99,20 +113,26 @@ class DinoTrainer(Run):
             "koleo": args.koleo * (koleo(said[0][::2]) + koleo(said[0][1::2])) / 2,
         }
 
+    def encoder(self) -> DINO:
+        """What is kept of the teacher, with whitened values."""
+        dino = encoder_of(self.teacher, self.args.model)
+        whiten_values(dino, still_windows(self.args.whiten_scenes))
+        return dino
+
     def scores(self) -> dict[str, float]:
         """k-NN and AUC on a few scenes."""
-        return check(self.teacher.dino, self.args.eval_scenes)
+        return check(self.encoder(), self.args.eval_scenes)
 
     def finals(self) -> dict[str, Any]:
         """k-NN and AUC on scenes of the benchmark."""
         bank, queries, images = (int(n * self.args.final_scenes) for n in (1, 0.5, 0.25))
-        found = scores(self.teacher.dino.eval(), "val", bank, queries, images)
+        found = scores(self.encoder(), "val", bank, queries, images)
         print(table(found))
         return {"scenes": {"bank": bank, "queries": queries, "auc": images}, **found}
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """Those of the teacher."""
-        return self.teacher.dino.vit.state_dict()
+        """Those that are kept of the teacher's."""
+        return self.encoder().vit.state_dict()
 
 
 @torch.no_grad()
@@ -138,6 +158,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--local-size", type=int, default=24, help="side of local views")
     parser.add_argument("--locals", type=int, default=2, help="local views of a moment")
     parser.add_argument("--prototypes", type=int, default=512)
+    parser.add_argument("--head-blocks", type=int, default=3, help="blocks that are not kept")
+    parser.add_argument("--whiten-scenes", type=int, default=100, help="values are whitened on")
     parser.add_argument("--temperature", type=float, default=0.03, help="the teacher's")
     parser.add_argument("--koleo", type=float, default=0.1, help="weight of spreading out")
     parser.add_argument("--momentum", type=float, default=0.98, help="the teacher's, at first")
