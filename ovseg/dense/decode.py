@@ -188,10 +188,12 @@ def _bands(logits, query_to_class, scale, allowed, background, with_probability,
     """(first row, (n, W) best classes, (n, W) their probabilities or None), from top to bottom."""
     taken = taken_apart(logits, query_to_class.device, scale)
     if taken is not None:
+        owners = query_to_class.to(torch.int32)  # half of the memory to go through
         for strip in name_strips(taken, scale, allowed, with_probability):
             own = strip.value if taken.probabilities else 1.0
             probability = own / strip.sums if with_probability else None
-            yield strip.start, query_to_class[strip.query], probability
+            best = owners.index_select(0, strip.query.flatten()).view(strip.query.shape)
+            yield strip.start, best, probability
         return
     if hasattr(logits, "pieces"):
         pieces = logits.pieces()

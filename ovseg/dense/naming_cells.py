@@ -33,7 +33,7 @@ class Strip:
         start: its first row.
         value: (n, W) float32 largest logits, or probabilities, of a map of these; None where no
             sums are asked for.
-        query: (n, W) int64, whose they are, the first of equals.
+        query: (n, W) int32, whose they are, the first of equals.
         sums: (n, W) float32 sums over all queries of exp(scale * (logit - value)), or of the
             probabilities; None where not asked for.
     """
@@ -62,7 +62,7 @@ def name_strips(
     allowed = allowed.cpu().numpy()
 
     def name(rows: _Rows, lines: np.ndarray) -> Strip:
-        query = np.empty((len(rows.lines), len(logits.columns)), np.int64)
+        query = np.empty((len(rows.lines), len(logits.columns)), np.int32)
         value = np.empty(query.shape if with_sums else (0, 0), np.float32)
         down = (rows.lines, rows.weights)
         kernels.best_queries(

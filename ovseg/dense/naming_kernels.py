@@ -218,7 +218,7 @@ def best_queries(
         allowed: (Q,) bool, queries that may win.
         with_value: whether logits are asked for and not only whose they are.
         value: (n, W) float32, to be filled in; of any shape where not asked for.
-        query: (n, W) int64, to be filled in.
+        query: (n, W) int32, to be filled in.
 
     Returns:
         How many (pixel, query) pairs were computed.

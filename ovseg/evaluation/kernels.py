@@ -71,6 +71,10 @@ def class_areas(
     )
 
 
+#: Pixels whose changes are looked for at once; so few that they stay near the processor.
+_BLOCK = 4096
+
+
 @_compiled
 def _slot(value: int, slots: int) -> int:
     """Where to begin to look for a value among a power of two of slots (Fibonacci hashing)."""
@@ -79,9 +83,9 @@ def _slot(value: int, slots: int) -> int:
 
 @_compiled
 def _table(ids: np.ndarray) -> np.ndarray:
-    """Positions of ids in a hash table with at least half of its slots free, which hold -1."""
+    """Positions of ids in a hash table, most of whose slots are free and hold -1."""
     slots = 16
-    while slots < 2 * len(ids):
+    while slots < 8 * len(ids):
         slots *= 2
     table = np.full(slots, -1, np.int64)
     for place in range(len(ids)):
@@ -102,13 +106,28 @@ def _place(table: np.ndarray, ids: np.ndarray, value: int) -> int:
 
 
 @_compiled
-def _changes(prediction: np.ndarray, truth: np.ndarray, padded: int) -> np.ndarray:
-    """Where a pixel is of another segment than the one before it: (padded,) bool."""
-    changed = np.zeros(padded, np.bool_)
-    changed[0] = True
-    for i in range(1, truth.size):  # without a branch, so that it runs on many pixels at once
-        changed[i] = (prediction[i] != prediction[i - 1]) | (truth[i] != truth[i - 1])
-    return changed
+def _changes(
+    prediction: np.ndarray,
+    prediction_before: np.ndarray,
+    truth: np.ndarray,
+    truth_before: np.ndarray,
+    changed: np.ndarray,
+) -> None:
+    """Where a pixel is of another segment than the one before it, into ``changed``."""
+    for i in range(truth.size):  # without a branch, so that it runs on many pixels at once
+        changed[i] = (prediction[i] != prediction_before[i]) | (truth[i] != truth_before[i])
+
+
+@_compiled
+def _first_byte(eight: np.uint64) -> int:
+    """Which of eight bytes that are 0 or 1 is the first 1.
+
+    The first in memory is the lowest, on processors that store numbers from their lowest byte on,
+    as those do that torch runs on. The highest byte of the product counts the bytes below it.
+    """
+    one, ones = np.uint64(1), np.uint64(0x0101010101010101)
+    below = (eight & (~eight + one)) - one
+    return np.int64(((below & ones) * ones) >> np.uint64(56))
 
 
 @_compiled
@@ -119,23 +138,35 @@ def _overlaps(
     if truth.size == 0:
         return counts, -1
     # Neighbors mostly are of one segment: look up and count only where one changes.
-    changed = _changes(prediction, truth, -(-truth.size // 8) * 8)
+    changed = np.zeros(_BLOCK, np.bool_)
+    words = changed.view(np.uint64)
     prediction_table, truth_table = _table(prediction_ids), _table(truth_ids)
-    start, p, t = 0, -1, -1
-    one, ones = np.uint64(1), np.uint64(0x0101010101010101)
-    for word, eight in enumerate(changed.view(np.uint64)):
-        while eight != 0:
-            # The first byte that is 1 is the lowest, on processors that store numbers from their
-            # lowest byte on, as torch's do: the product's highest byte counts those below it.
-            i = 8 * word + int(((((eight & (~eight + one)) - one) & ones) * ones) >> np.uint64(56))
-            eight &= eight - one
-            if i > 0:
+    start = 0
+    p = _place(prediction_table, prediction_ids, prediction[0])
+    t = _place(truth_table, truth_ids, truth[0])
+    if p < 0 or t < 0:
+        return counts, 0
+    for block in range(1, truth.size, _BLOCK):
+        end = min(block + _BLOCK, truth.size)
+        changed[end - block :] = False
+        _changes(
+            prediction[block:end],
+            prediction[block - 1 : end - 1],
+            truth[block:end],
+            truth[block - 1 : end - 1],
+            changed,
+        )
+        for word in range((end - block + 7) // 8):
+            eight = words[word]
+            while eight != 0:
+                i = block + 8 * word + _first_byte(eight)
+                eight &= eight - np.uint64(1)
                 counts[t, p] += i - start
-            p = _place(prediction_table, prediction_ids, prediction[i])
-            t = _place(truth_table, truth_ids, truth[i])
-            if p < 0 or t < 0:
-                return counts, i
-            start = i
+                p = _place(prediction_table, prediction_ids, prediction[i])
+                t = _place(truth_table, truth_ids, truth[i])
+                if p < 0 or t < 0:
+                    return counts, i
+                start = i
     counts[t, p] += truth.size - start
     return counts, -1
 

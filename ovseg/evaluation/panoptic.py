@@ -121,10 +121,12 @@ def _matches(
 
 def _listed(segments: Sequence[dict]) -> tuple[np.ndarray, dict[int, dict]]:
     """Ids in ascending order behind 0, and the segment at each place, in the order of the list."""
-    listed = np.array([int(s["id"]) for s in segments], np.int64)
-    ids = np.union1d(listed, VOID)
-    places = np.searchsorted(ids, listed).tolist()
-    return ids, dict(zip(places, segments, strict=True))
+    listed = [int(s["id"]) for s in segments]
+    ids = sorted({VOID, *listed})
+    place = {number: at for at, number in enumerate(ids)}
+    return np.array(ids, np.int64), {
+        place[number]: segment for number, segment in zip(listed, segments, strict=True)
+    }
 
 
 def quality(sums: np.ndarray) -> dict[str, np.ndarray]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.sparse.csgraph import connected_components
 from torch.nn import functional as F
 
 
@@ -26,21 +25,23 @@ def dbscan(points: torch.Tensor, eps: float, min_samples: int) -> np.ndarray:
     """
     points = points.detach().double()
     squares = points.square().sum(1)
-    squared = squares[:, None] + squares[None] - 2 * points @ points.T
+    squared = torch.addmm(squares[:, None] + squares, points, points.T, alpha=-2)
     near = (squared <= eps**2).cpu().numpy()
     np.fill_diagonal(near, True)
-    labels = np.full(len(near), -1)
-    cores = np.flatnonzero(near.sum(1) >= min_samples)
-    if len(cores) == 0:
-        return labels
-    # Components are numbered by their first core.
-    count, of_core = connected_components(near[np.ix_(cores, cores)], directed=False)
-    first = np.full(count, len(cores))
-    np.minimum.at(first, of_core, np.arange(len(cores)))
-    of_core = np.argsort(np.argsort(first))[of_core]
-    reached = np.where(near[:, cores], of_core, count).min(1)
-    labels[reached < count] = reached[reached < count]
-    labels[cores] = of_core
+    cores = np.count_nonzero(near, axis=1) >= min_samples
+    labels, count = np.full(len(near), -1), 0
+    for first in np.flatnonzero(cores):
+        if labels[first] >= 0:
+            continue
+        front = np.array([first])
+        while len(front) > 0:  # what the last ones reach, until nothing is new
+            labels[front] = count
+            front = np.flatnonzero(near[front].any(0) & cores & (labels < 0))
+        count += 1
+    if count > 0:
+        others = np.flatnonzero(~cores)
+        reached = np.where(near[np.ix_(others, cores)], labels[cores], count).min(1)
+        labels[others] = np.where(reached < count, reached, -1)
     return labels
 
 

@@ -165,7 +165,7 @@ def test_most_queries_are_never_looked_at():
     ramp = torch.linspace(-1, 1, 6)
     text = torch.randn(300, 1, 1) * 0.3 + torch.randn(300, 1, 1) * ramp[:, None]
     lines = (text + torch.zeros(6, 6)).permute(1, 2, 0).contiguous().numpy()
-    value, query = np.empty((96, 96), np.float32), np.empty((96, 96), np.int64)
+    value, query = np.empty((96, 96), np.float32), np.empty((96, 96), np.int32)
     weights = axis.weights.astype(np.float32)
     side = (axis.lines, weights, *axis.pieces())
     free = np.ones(300, bool)

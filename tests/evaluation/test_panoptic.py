@@ -32,7 +32,7 @@ def test_overlaps_against_a_naive_count():
 
 
 @pytest.mark.parametrize("step", [1, 16, 2**12, 2**31 + 7])
-@pytest.mark.parametrize("size", [(1, 1), (1, 8), (7, 9), (40, 33), (91, 181)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 9), (1, 4097), (2, 2049), (91, 181)])
 def test_overlaps_of_many_segments_with_any_ids(step, size):
     """Ids that share a slot of the hash table, of 32 and of 64 bits; maps of any length."""
     rng = np.random.default_rng(0)
@@ -48,6 +48,8 @@ def test_overlaps_of_many_segments_with_any_ids(step, size):
     unlisted = truth.copy()
     unlisted[-1, -1] = 50 * step
     assert segment_overlaps(prediction, unlisted, ids, ids)[1] == truth.size - 1
+    assert segment_overlaps(unlisted, truth, ids, ids)[1] == truth.size - 1
+    unlisted[-1, -1] = -1
     assert segment_overlaps(unlisted, truth, ids, ids)[1] == truth.size - 1
 
 

@@ -166,22 +166,36 @@ def test_hidden_patches():
     assert ((share[share > 0] >= 0.2) & (share[share > 0] < 0.9)).all()
 
 
+@torch.no_grad()
+def test_the_class_token_is_that_of_the_whole_model():
+    """Only it is computed in the last block."""
+    network = dino_model.Network("nano-dino-8", 4, more=1).eval()
+    dino, vit = network.dino, network.dino.vit
+    for parameter in vit.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (dino.mean, dino.std))
+    entered = []
+    vit.blocks[-1].register_forward_pre_hook(lambda _, given: entered.append(given[0]))
+    tokens = vit.forward_features((images / 255 - mean) / std)
+    found, patches = network(images)
+    torch.testing.assert_close(found, tokens[:, 0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(patches, entered[0][:, 1:], atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
 def test_hidden_patches_do_not_reach_the_student():
     network = dino_model.Network("nano-dino-8", 4).eval()
     images = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
     other = 255 - images
     nothing, some = torch.zeros(2, 1, 16, dtype=torch.bool)
     some[0, :3] = True
-    with torch.no_grad():
-        seen = network.dino.features(
-            (images / 255 - torch.tensor(network.dino.mean).view(3, 1, 1))
-            / torch.tensor(network.dino.std).view(3, 1, 1)
-        )
-        torch.testing.assert_close(network(images)[:, 1:], seen.tokens)
-        assert torch.equal(network(images, nothing), network(images))
-        assert not torch.allclose(network(images, some), network(images))
-        assert not torch.allclose(network(images, some), network(other, some))
-        assert torch.equal(network(images, ~nothing), network(other, ~nothing))
+    for kind in (0, 1):  # class token, patches
+        seen = network(images)[kind]
+        assert torch.equal(network(images, nothing)[kind], seen)
+        assert not torch.allclose(network(images, some)[kind], seen)
+        assert not torch.allclose(network(images, some)[kind], network(other, some)[kind])
+        assert torch.equal(network(images, ~nothing)[kind], network(other, ~nothing)[kind])
 
 
 def test_what_training_added_is_left_away():

@@ -65,11 +65,19 @@ class Network(nn.Module):
         self.mask_token = nn.Parameter(torch.zeros(width))
         self.head = Head(width, prototypes)
 
-    def forward(self, images: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Normed tokens (B, 1 + N, D) of images (B, 3, H, W), 0 to 255.
+    def forward(
+        self, images: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Normed class tokens, and patches as they enter the last block.
 
-        Where mask (B, N), the token of a patch is hidden; its rim still reaches its neighbors
-        through the convolutions in front.
+        Args:
+            images: (B, 3, H, W), 0 to 255.
+            mask: (B, N) bool, patches whose token is hidden; their rims still reach neighbors
+                through the convolutions in front.
+
+        Returns:
+            (B, D) and (B, N, D). What the last block makes of patches is never asked for, which
+            spares most of it.
         """
         dino, vit = self.dino, self.dino.vit
         mean, std = (
@@ -82,7 +90,22 @@ class Network(nn.Module):
             x = torch.where(mask[..., None], self.mask_token.to(x.dtype), x)
         table = resize_position_embedding(vit.pos_embed, grid, dino.position)
         x = torch.cat([vit.cls_token.expand(len(x), -1, -1), x.float()], 1) + table
-        return vit.norm(vit.blocks(x))
+        x = vit.blocks[:-1](x)
+        return vit.norm(class_token_after(vit.blocks[-1], x)), x[:, 1:]
+
+
+def class_token_after(block: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """The class token (B, D) behind a block of timm for tokens (B, 1 + N, D) in front of it."""
+    attention, own = block.attn, x[:, :1]
+    width = x.shape[-1]
+    normed = block.norm1(x)
+    weight, bias = attention.qkv.weight, attention.qkv.bias
+    q = F.linear(normed[:, :1], weight[:width], bias[:width])
+    k, v = F.linear(normed, weight[width:], bias[width:]).chunk(2, -1)
+    q, k, v = (t.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2) for t in (q, k, v))
+    mixed = (q @ k.mT * attention.scale).softmax(-1) @ v
+    own = own + attention.proj(mixed.transpose(1, 2).flatten(2))
+    return (own + block.mlp(block.norm2(own)))[:, 0]
 
 
 @torch.no_grad()

@@ -95,18 +95,18 @@ class DinoTrainer(Run):
         device = torch.device(args.device).type
         with torch.autocast(device, torch.bfloat16, enabled=args.amp):
             with torch.no_grad():
-                told = self.teacher(images).float()
-            said = [self.student(images, mask)[:, 0].float()]
+                told, patches = (part.float() for part in self.teacher(images))
+            said = [self.student(images, mask)[0].float()]
             if len(near):
-                said.append(self.student(near)[:, 0].float())
+                said.append(self.student(near)[0].float())
         with torch.no_grad():
-            targets = sinkhorn(self.teacher.head(told[:, 0]), args.temperature)
+            targets = sinkhorn(self.teacher.head(told), args.temperature)
         # Each global view against the other moment's, local views against both.
         other = torch.arange(len(images), device=images.device) ^ 1
         both = targets.unflatten(0, (-1, 2)).mean(1)
         wanted = [targets[other], both.repeat_interleave(2 * args.locals, 0)]
         logits = torch.cat([self.student.head(x) for x in said])
-        self._signs = _signs(told, targets)
+        self._signs = _signs(patches, targets)
         return {
             "cls": cross_entropy(logits, torch.cat(wanted)),
             # Spread what the student says over the sphere.
@@ -136,9 +136,9 @@ class DinoTrainer(Run):
 
 
 @torch.no_grad()
-def _signs(tokens: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
+def _signs(patches: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
     """What collapse shows in: few prototypes used, soft targets, patches alike, a low rank."""
-    x = tokens[:, 1:].flatten(0, 1)[::17]
+    x = patches.flatten(0, 1)[::17]
     x = torch.nn.functional.normalize(x, dim=-1)
     used = targets.argmax(1).unique().numel() / targets.shape[1]
     entropy = -(targets * targets.clamp(min=1e-9).log()).sum(1).mean().item()
