@@ -68,14 +68,13 @@ def name_strips(
         kernels.best_queries(
             lines, *down, rows.ends, rows.bend, *across, *parts, allowed, with_sums, value, query
         )
-        sums = None
-        if with_sums and logits.probabilities:
-            sums = _enlarged(lines.sum(2, dtype=np.float64), *down, *across)
-        elif with_sums:
-            sums = np.empty_like(value)
-            kernels.softmax_sums(lines, *down, *across, np.float32(scale), value, sums)
         if not with_sums:
             return Strip(rows.start, None, torch.from_numpy(query), None)
+        if logits.probabilities:
+            sums = _enlarged(lines.sum(2, dtype=np.float64), *down, *across)
+        else:
+            sums = np.empty_like(value)
+            kernels.softmax_sums(lines, *down, *across, np.float32(scale), value, sums)
         return Strip(rows.start, *map(torch.from_numpy, (value, query, sums)))
 
     return _in_strips(logits, len(allowed), name)

@@ -289,10 +289,8 @@ def best_queries(
                     query[y, left : right + 1] = chosen[those[0]]
                     if with_value:
                         for x in range(left, right + 1):
-                            logit = np.float32(0)
-                            for k in range(wide):
-                                logit += column_weights[x, k] * at_patch[k]
-                            value[y, x] = logit
+                            _along(at_patch, column_weights[x], wide, 1, pixel)
+                            value[y, x] = pixel[0]
                     continue
                 for x in range(left, right + 1):
                     _along(at_patch, column_weights[x], wide, some, pixel)

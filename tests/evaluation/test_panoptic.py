@@ -32,7 +32,9 @@ def test_overlaps_against_a_naive_count():
 
 
 @pytest.mark.parametrize("step", [1, 16, 2**12, 2**31 + 7])
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 9), (1, 4097), (2, 2049), (91, 181)])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 8), (1, 9), (7, 9), (40, 33), (1, 4097), (2, 2049), (91, 181)]
+)
 def test_overlaps_of_many_segments_with_any_ids(step, size):
     """Ids that share a slot of the hash table, of 32 and of 64 bits; maps of any length."""
     rng = np.random.default_rng(0)

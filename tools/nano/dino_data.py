@@ -5,6 +5,8 @@ All that leaves this module are pixels: no caption, class or mask.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import torch
@@ -58,6 +60,7 @@ class Films(Dataset):
         return torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy())
 
 
+@lru_cache(maxsize=1)
 def still_windows(count: int, size: int = 128, window: int = 64) -> np.ndarray:
     """Training scenes of the benchmark's kind, cut into windows: (B, window, window, 3) uint8.
 
@@ -66,14 +69,24 @@ def still_windows(count: int, size: int = 128, window: int = 64) -> np.ndarray:
         size: side that scenes of twice as many pixels are brought to.
         window: side of the windows, side by side.
     """
-    found = []
-    for i in range(count):
-        image = render((SPLITS["train"], i), 2 * size).image
-        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
-        for top in range(0, size - window + 1, window):
-            for left in range(0, size - window + 1, window):
-                found.append(image[top : top + window, left : left + window])
-    return np.stack(found)
+    images = (render((SPLITS["train"], i), 2 * size).image for i in range(count))
+    return cut(np.stack([reduced(image, size) for image in images]), window)
+
+
+def reduced(image: np.ndarray, size: int) -> np.ndarray:
+    """A square picture at another size: (size, size, 3) uint8."""
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def cut(maps: np.ndarray, side: int) -> np.ndarray:
+    """Windows side by side of maps (B, H, W, ...), row by row: (N, side, side, ...).
+
+    What is left over to the right and below is left out.
+    """
+    rows, columns = maps.shape[1] // side, maps.shape[2] // side
+    maps = maps[:, : rows * side, : columns * side]
+    windows = maps.reshape(len(maps), rows, side, columns, side, *maps.shape[3:]).swapaxes(2, 3)
+    return windows.reshape(-1, side, side, *maps.shape[3:])
 
 
 def make_views(

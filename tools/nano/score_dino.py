@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
+from dino_data import cut, reduced
 from dino_model import states_of
 from torch.nn import functional as F
 
@@ -66,7 +66,7 @@ def labelled_scenes(
     images, classes, segments = [], [], []
     for i in range(count):
         scene = render((SPLITS[split], i), 2 * size)
-        images.append(cv2.resize(scene.image, (size, size), interpolation=cv2.INTER_LINEAR))
+        images.append(reduced(scene.image, size))
         semantic = scene.semantic.astype(np.int64)
         # One number for each thing, and for each region of stuff.
         segment = np.where(scene.instances > 0, 1000 + scene.instances, semantic)
@@ -76,9 +76,9 @@ def labelled_scenes(
     if window is None:
         return found
     return Patches(
-        _cut(found.images, window),
-        _cut(found.classes, window // patch),
-        _cut(found.segments, window // patch),
+        cut(found.images, window),
+        cut(found.classes, window // patch),
+        cut(found.segments, window // patch),
     )
 
 
@@ -89,13 +89,6 @@ def _most(labels: np.ndarray, side: int) -> np.ndarray:
     counts = (cells[..., None] == cells[..., None, :]).sum(-1)
     best = counts.argmax(-1)
     return np.take_along_axis(cells, best[..., None], -1)[..., 0]
-
-
-def _cut(maps: np.ndarray, side: int) -> np.ndarray:
-    rows, columns = maps.shape[1] // side, maps.shape[2] // side
-    maps = maps[:, : rows * side, : columns * side]
-    cut = maps.reshape(len(maps), rows, side, columns, side, *maps.shape[3:]).swapaxes(2, 3)
-    return cut.reshape(-1, side, side, *maps.shape[3:])
 
 
 def dino_features(dino: DINO, images: np.ndarray, batch: int = 64) -> dict[str, torch.Tensor]:
