@@ -21,7 +21,7 @@ from ovseg.dense.picture import Picture
 from ovseg.dense.windows import WholeImage
 from ovseg.errors import ConfigError
 from ovseg.refine.base import Refiner, whole_tokens
-from ovseg.refine.clustering import dbscan, median_filter
+from ovseg.refine.clustering import dbscan, gram, median_filter
 from ovseg.registry import MODELS
 
 #: Cluster maps are enlarged by this much before their median is taken, over 2 * _SMOOTH - 1 pixels.
@@ -125,7 +125,7 @@ def resemblance(block, state) -> torch.Tensor:
     """Mean cosine of q with q, k with k and v with v over the heads: (B, P + N, P + N)."""
     parts = torch.stack(block.qkv(block.norm1(state.tokens)))  # (3, B, heads, L, d)
     joined = F.normalize(parts, dim=-1).permute(1, 3, 0, 2, 4).flatten(2)
-    return joined @ joined.transpose(1, 2) / (3 * block.num_heads)
+    return torch.stack([gram(rows) for rows in joined]) / (3 * block.num_heads)
 
 
 def denoised(alike: torch.Tensor, num_prefix: int = 1) -> torch.Tensor:

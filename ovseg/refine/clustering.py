@@ -25,7 +25,7 @@ def dbscan(points: torch.Tensor, eps: float, min_samples: int) -> np.ndarray:
     """
     points = points.detach().double()
     squares = points.square().sum(1)
-    squared = torch.addmm(squares[:, None] + squares, points, points.T, alpha=-2)
+    squared = gram(points).mul_(-2).add_(squares).add_(squares[:, None])
     near = (squared <= eps**2).cpu().numpy()
     np.fill_diagonal(near, True)
     cores = np.count_nonzero(near, axis=1) >= min_samples
@@ -43,6 +43,17 @@ def dbscan(points: torch.Tensor, eps: float, min_samples: int) -> np.ndarray:
         reached = np.where(near[np.ix_(others, cores)], labels[cores], count).min(1)
         labels[others] = np.where(reached < count, reached, -1)
     return labels
+
+
+def gram(rows: torch.Tensor, parts: int = 6) -> torch.Tensor:
+    """The products of all rows with all rows, each pair once: (N, D) to (N, N)."""
+    found = rows.new_empty(len(rows), len(rows))
+    step = max(1, -(-len(rows) // parts))
+    for start in range(0, len(rows), step):
+        own = slice(start, start + step)
+        found[own, start:] = rows[own] @ rows[start:].T
+        found[start + step :, own] = found[own, start + step :].T
+    return found
 
 
 def median_filter(plane: torch.Tensor, size: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ import pytest
 import scipy.ndimage
 import torch
 
-from ovseg.refine.clustering import dbscan, median_filter
+from ovseg.refine.clustering import dbscan, gram, median_filter
 
 
 def by_the_book(points, eps, min_samples):
@@ -28,6 +28,13 @@ def by_the_book(points, eps, min_samples):
                     todo += near[j]
         cluster += 1
     return labels
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 7, 40])
+@pytest.mark.parametrize("parts", [1, 3, 6])
+def test_products_of_all_pairs(count, parts):
+    rows = torch.randn(count, 9, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(gram(rows, parts), rows @ rows.T)
 
 
 @pytest.mark.parametrize("eps", [0.05, 0.12, 0.2, 0.4])

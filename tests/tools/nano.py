@@ -20,6 +20,7 @@ import dino_data  # noqa: E402
 import dino_loss  # noqa: E402
 import dino_model  # noqa: E402
 import dino_whiten  # noqa: E402
+import fast_norm  # noqa: E402
 import make_tokenizer  # noqa: E402
 import pack  # noqa: E402
 import run  # noqa: E402
@@ -31,6 +32,7 @@ import score_dino  # noqa: E402
 import score_fcclip  # noqa: E402
 import score_retrieval  # noqa: E402
 import score_sam  # noqa: E402
+import train_all  # noqa: E402
 import train_clip  # noqa: E402
 import train_convclip  # noqa: E402
 import train_dino  # noqa: E402
@@ -48,6 +50,7 @@ __all__ = [
     "dino_loss",
     "dino_model",
     "dino_whiten",
+    "fast_norm",
     "make_tokenizer",
     "pack",
     "recorded_by",
@@ -60,6 +63,7 @@ __all__ = [
     "score_fcclip",
     "score_retrieval",
     "score_sam",
+    "train_all",
     "train_clip",
     "train_convclip",
     "train_dino",

@@ -219,11 +219,11 @@ def test_grouping_counts_what_attention_loses(kept, expected):
     masks[..., :16] = True
     left = torch.tensor([True, True, False, False]).repeat(4)
     row = torch.where(left, kept / 8, (1 - kept) / 8)
-    loss = sam_loss.grouping_loss(row.expand(1, 16, 16), (4, 4), masks)
+    loss = sam_loss.grouping_loss(row.expand(1, 2, 16, 16), (4, 4), masks)
     torch.testing.assert_close(loss, torch.tensor(expected), rtol=0, atol=1e-3)
 
 
 def test_grouping_without_a_patch_inside_is_nothing():
     masks = torch.zeros(1, 2, 32, 32, dtype=torch.bool)
     masks[0, 0, 3:9, 3:9] = True  # smaller than a patch and across four
-    assert sam_loss.grouping_loss(torch.full((1, 16, 16), 1 / 16), (4, 4), masks) == 0
+    assert sam_loss.grouping_loss(torch.full((1, 2, 16, 16), 1 / 16), (4, 4), masks) == 0

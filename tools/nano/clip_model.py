@@ -14,6 +14,8 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch.nn import functional as F
 
 ASSETS = Path(__file__).resolve().parents[2] / "ovseg" / "assets" / "nano"
+#: How many texts go through the text tower at a time.
+TOGETHER = 64
 MEAN, STD = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
 
 
@@ -38,14 +40,23 @@ class NanoCLIP:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp)
 
     def encode_text(self, texts: list[str]) -> torch.Tensor:
-        """The text tower on the tokens there are, instead of on all 77 places: (n, E) unit rows."""
+        """The text tower on the tokens there are, instead of on all 77 places: (n, E) unit rows.
+
+        Texts of about the same length go together, so that short ones are not filled up.
+        """
         tokens = self.tokenizer(texts).to(self.device)
-        length = int(tokens.argmax(1).max()) + 1
-        tokens, clip = tokens[:, :length], self.clip
+        order = tokens.argmax(1).argsort()
+        rows = torch.cat([self._encode_tokens(tokens[part]) for part in order.split(TOGETHER)])
+        return unit(rows[order.argsort()] @ self.clip.text_projection)
+
+    def _encode_tokens(self, tokens: torch.Tensor) -> torch.Tensor:
+        """The last token (n, D) of texts, behind the tower's final norm."""
+        ends, clip = tokens.argmax(1), self.clip
+        length = int(ends.max()) + 1
+        tokens = tokens[:, :length]
         x = clip.token_embedding(tokens) + clip.positional_embedding[:length]
         x = clip.transformer(x, attn_mask=clip.attn_mask[:length, :length])
-        x = clip.ln_final(x)[torch.arange(len(texts)), tokens.argmax(1)]
-        return unit(x @ clip.text_projection)
+        return clip.ln_final(x[torch.arange(len(x)), ends])
 
     def encode_image(
         self, images: torch.Tensor, readings: Sequence[str]
@@ -72,28 +83,45 @@ class NanoCLIP:
         *blocks, last = visual.transformer.resblocks
         for block in blocks:
             x = block(x)
-        tokens = self._project(last(x))
-        return tokens[:, 0], {
-            reading: tokens[:, 1:] if reading == "plain" else self._read(last, x, reading)
+        q, k, v = _heads_of(last, x)
+        patches = {
+            reading: self._project(
+                last(x)[:, 1:] if reading == "plain" else _read(last, q, k, v, reading)
+            )
             for reading in readings
         }
-
-    def _read(self, block: torch.nn.Module, x: torch.Tensor, reading: str) -> torch.Tensor:
-        """Patches of the last block without its residual and MLP, see `encode_image`."""
-        attention = block.attn
-        joint = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)
-        q, k, v = (
-            part.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
-            for part in joint.chunk(3, -1)
-        )
-        mixed = v
-        if reading != "value":
-            alike = {"q": q, "k": k, "v": v}[reading]
-            mixed = F.scaled_dot_product_attention(alike, alike, v)
-        return self._project(attention.out_proj(mixed.transpose(1, 2).flatten(2)[:, 1:]))
+        # Behind the last block nobody asks for patches (but `plain`), which spares most of it.
+        own = x[:, :1] + last.attn.out_proj(_joined(q[:, :, :1], k, v))
+        return self._project(own + last.mlp(last.ln_2(own)))[:, 0], patches
 
     def _project(self, tokens: torch.Tensor) -> torch.Tensor:
         return unit(self.clip.visual.ln_post(tokens) @ self.clip.visual.proj)
 
     def _column(self, values: tuple[float, ...]) -> torch.Tensor:
         return torch.tensor(values, device=self.device).view(3, 1, 1)
+
+
+def _heads_of(block: torch.nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+    """Queries, keys and values of a block for tokens (B, N, D): each (B, heads, N, D / heads)."""
+    attention = block.attn
+    joint = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)
+    return [
+        part.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2) for part in joint.chunk(3, -1)
+    ]
+
+
+def _joined(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """What queries find, heads side by side again: (B, N, D)."""
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+def _read(
+    block: torch.nn.Module, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, reading: str
+) -> torch.Tensor:
+    """Patches of a block without its residual and MLP, see `NanoCLIP.encode_image`."""
+    if reading == "value":
+        mixed = v.transpose(1, 2).flatten(2)
+    else:
+        alike = {"q": q, "k": k, "v": v}[reading]
+        mixed = _joined(alike, alike, v)
+    return block.attn.out_proj(mixed[:, 1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from clip_loss import unit
 from clip_model import MEAN, STD, NanoCLIP
+from fast_norm import quicken
 
 
 class ConvCLIP(NanoCLIP):
@@ -19,6 +20,7 @@ class ConvCLIP(NanoCLIP):
             if parameter.endswith("gamma"):
                 torch.nn.init.constant_(tensor, 0.5)
         self.clip.visual.trunk.to(memory_format=torch.channels_last)  # twice as fast on a CPU
+        quicken(self.clip.visual.trunk)
 
     def res5(self, images: torch.Tensor) -> torch.Tensor:
         """The last stage's map, which pooling by masks reads.

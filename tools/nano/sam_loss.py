@@ -72,7 +72,7 @@ def grouping_loss(
     """How much of the attention of patches inside a mask leaves the mask: mean of -log(kept).
 
     Args:
-        weights: (B, N, N) attention, rows sum to 1.
+        weights: (B, heads, N, N) attention, rows sum to 1; the heads' mean counts.
         grid: (h, w) of the patches, ``h * w == N``.
         masks: (B, P, S, S) bool. A patch is inside where a mask covers three quarters of it.
 
@@ -80,7 +80,7 @@ def grouping_loss(
         A scalar, 0 where no mask has a patch inside.
     """
     share = F.adaptive_avg_pool2d(masks.float(), grid).flatten(2)
-    kept = share @ weights.mT
+    kept = (weights @ share.mT[:, None]).mean(1).mT
     inside = share > 0.75
     lost = -(kept.clamp(min=1e-6).log() * inside).sum(-1) / inside.sum(-1).clamp(min=1)
     return lost.sum() / inside.any(-1).sum().clamp(min=1)

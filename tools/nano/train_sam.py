@@ -134,10 +134,7 @@ class SAMTrainer(Run):
             answers.append((*self._ask(embedding, chosen, shown), False))
         terms = _terms(answers)
         if self.step >= self.args.small_steps:
-            device = torch.device(self.args.device).type
-            with torch.autocast(device, torch.bfloat16, enabled=self.args.amp):
-                weights = attention.rows(slice(None)).float().mean(1)
-            found = grouping_loss(weights, attention.grid, batch["masks"])
+            found = grouping_loss(attention.float(), embedding.shape[-2:], batch["masks"])
             terms["grouping"] = self.args.grouping * found
         return terms
 
