@@ -95,20 +95,20 @@ class WindowBatch:
         """(h, w) of every window with its padding, in pixels."""
         return self.windows[0].padded_size
 
-    def tokens(self, encoder, keep: tuple[int, ...] = (), enter: tuple[int, ...] = ()):
+    def tokens(self, encoder, keep: tuple[int, ...] = (), qkv: tuple[int, ...] = ()):
         """What a CLIP tower makes of the windows up to its last block, read once for all steps.
 
         Args:
             encoder: the tower (`ovseg.encoders.CLIPViT`).
             keep: blocks whose tokens are wanted as well.
-            enter: blocks, counted from the end, whose input is wanted as well.
+            qkv: blocks, counted from the end, whose queries, keys and values are wanted as well.
 
         Returns:
-            Its `TokenState`, with at least these blocks ``kept`` and ``entered``.
+            Its `TokenState`, with at least these blocks in ``kept`` and ``qkv``.
         """
         state = self._read.get(id(encoder))
-        if state is None or not (set(keep) <= set(state.kept) and set(enter) <= set(state.entered)):
-            wanted = {"keep": keep, **({"enter": enter} if enter else {})}
+        if state is None or not (set(keep) <= set(state.kept) and set(qkv) <= set(state.qkv)):
+            wanted = {"keep": keep, **({"qkv": qkv} if qkv else {})}
             state = self._read[id(encoder)] = encoder.tokens(self.pixels(encoder), **wanted)
         return state
 

@@ -21,6 +21,10 @@ from ovseg.registry import MODELS
 __all__ = ["CLIPViT", "TokenState"]
 
 
+#: Queries, keys and values.
+QKV = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
 @dataclasses.dataclass(frozen=True)
 class TokenState:
     """Tokens on their way through a vision transformer.
@@ -31,15 +35,15 @@ class TokenState:
         num_prefix: P.
         kept: for the blocks asked for (B, P + h * w, D) float32: the stream between their
             attention and their MLP, as the MLP sees it, which is normed.
-        entered: for the blocks asked for, counted from the end (1 is the last), their input
-            (B, P + h * w, D) float32.
+        qkv: for the blocks asked for, counted from the end (1 is the last), their queries, keys
+            and values, each (B, heads, P + h * w, d) float32.
     """
 
     tokens: torch.Tensor
     grid: tuple[int, int]
     num_prefix: int
     kept: Mapping[int, torch.Tensor] = dataclasses.field(default_factory=dict)
-    entered: Mapping[int, torch.Tensor] = dataclasses.field(default_factory=dict)
+    qkv: Mapping[int, QKV] = dataclasses.field(default_factory=dict)
 
 
 @MODELS.register_module()
@@ -150,7 +154,7 @@ class CLIPViT(Encoder):
         images: torch.Tensor,
         before: int = 1,
         keep: Sequence[int] = (),
-        enter: Sequence[int] = (),
+        qkv: Sequence[int] = (),
     ) -> TokenState:
         """Run everything up to the input of the last block.
 
@@ -159,8 +163,8 @@ class CLIPViT(Encoder):
             before: Stop before this block, counted from the end as in :meth:`block`.
             keep: Blocks whose tokens are kept on the way, counted from 0, or from the end with -1
                 for the last block (which is not run, and so cannot be kept).
-            enter: Blocks whose input is kept, counted from the end as in :meth:`block`; none
-                behind ``before``.
+            qkv: Blocks whose queries, keys and values are kept, counted from the end as in
+                :meth:`block`; none behind ``before``, which itself may be one, though not run.
 
         Raises:
             ValueError: A size the patch size does not divide, or no such block to stop before.
@@ -175,24 +179,25 @@ class CLIPViT(Encoder):
             kept: dict[int, torch.Tensor] = {}
             stop = len(blocks) - before
             numbers = {block: self._block_number(block, stop) for block in keep}
-            entered: dict[int, torch.Tensor] = {}
-            entries = {len(blocks) - block: block for block in enter}
+            parts: dict[int, QKV] = {}
+            split = {len(blocks) - block: block for block in qkv}
             start = 0
-            for number in sorted({*numbers.values(), *entries}):
+            for number in sorted({*numbers.values(), *split}):
                 x = trunk.run(blocks[start:number], x, rope)
                 start = number
-                if number in entries:
-                    entered[entries[number]] = self.out(x)
-                if number not in numbers.values():
-                    continue
                 pieces = trunk.pieces(blocks[number], grid)
-                between = pieces.plain_attention(x)
+                own = pieces.qkv(pieces.norm1(x))
+                if number in split:
+                    parts[split[number]] = own
+                if number == stop:
+                    break
+                between = pieces.plain_attention(x, own)
                 normed = pieces.norm2(between)
                 kept.update((block, normed) for block, at in numbers.items() if at == number)
                 x = pieces.residual_mlp(between).to(x.dtype)
                 start = number + 1
             x = trunk.run(blocks[start:stop], x, rope)
-        return TokenState(self.out(x), grid, self.num_prefix_tokens, kept, entered)
+        return TokenState(self.out(x), grid, self.num_prefix_tokens, kept, parts)
 
     def _stretch(self, table: torch.Tensor, num_prefix: int, grid: tuple[int, int]) -> torch.Tensor:
         return resize_position_embedding(table, grid, self.position, num_prefix, self.native_grid)

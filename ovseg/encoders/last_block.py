@@ -73,9 +73,16 @@ class BlockPieces(ABC):
         """Stream after the MLP: x plus :meth:`mlp` of x, (B, L, D)."""
         return x + self.mlp(x)
 
-    def plain_attention(self, x: torch.Tensor) -> torch.Tensor:
-        """Stream after the attention as CLIP runs it, (B, L, D) to (B, L, D)."""
-        q, k, v = (part.to(self.dtype) for part in self.qkv(self.norm1(x)))
+    def plain_attention(
+        self, x: torch.Tensor, qkv: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+    ) -> torch.Tensor:
+        """Stream after the attention as CLIP runs it, (B, L, D) to (B, L, D).
+
+        Args:
+            x: input of the block.
+            qkv: what :meth:`qkv` gives for it, where that is known.
+        """
+        q, k, v = (part.to(self.dtype) for part in qkv or self.qkv(self.norm1(x)))
         return self.residual_attn(x, F.scaled_dot_product_attention(q, k, v))
 
     def plain(self, x: torch.Tensor) -> torch.Tensor:

@@ -20,9 +20,10 @@ class Refiner(nn.Module, ABC):
         encoder: name of the encoder it reads, one of the segmentor's ``encoders``; None for none.
     """
 
-    #: Blocks of the image tower, counted from the end, whose input on the whole picture it looks
-    #: at. Where the protocol reads pictures whole it finds them under `whole_tokens`.
-    enter: tuple[int, ...] = ()
+    #: Blocks of the image tower, counted from the end, whose queries, keys and values on the whole
+    #: picture it looks at. Where the protocol reads pictures whole it finds a `TokenState` with
+    #: them under `whole_qkv`.
+    qkv: tuple[int, ...] = ()
 
     def __init__(self, encoder: str | None = None) -> None:
         super().__init__()
@@ -53,12 +54,12 @@ class Refiner(nn.Module, ABC):
         """
 
 
-def whole_tokens(encoder: nn.Module, before: int, size: tuple[int, int]) -> tuple:
-    """The key of `Picture.once` for the input of a block of a tower on the whole picture.
+def whole_qkv(encoder: nn.Module, block: int, size: tuple[int, int]) -> tuple:
+    """The key of `Picture.once` for what a block of a tower compares on the whole picture.
 
     Args:
         encoder: the tower.
-        before: the block, counted from the end.
+        block: counted from the end.
         size: (H, W) at which the picture is read, without padding.
     """
-    return (encoder, "whole_tokens", before, size)
+    return (encoder, "whole_qkv", block, size)

@@ -20,7 +20,7 @@ from ovseg.dense.logit_map import LogitMap, Resized, WindowLogits
 from ovseg.dense.picture import Picture
 from ovseg.dense.windows import WholeImage
 from ovseg.errors import ConfigError
-from ovseg.refine.base import Refiner, whole_tokens
+from ovseg.refine.base import Refiner, whole_qkv
 from ovseg.refine.clustering import dbscan, gram, median_filter
 from ovseg.registry import MODELS
 
@@ -52,7 +52,7 @@ class CLIPtraseRefiner(Refiner):
         ValueError: if a number is not positive.
     """
 
-    enter = (2,)
+    qkv = (2,)
 
     def __init__(
         self,
@@ -103,10 +103,10 @@ class CLIPtraseRefiner(Refiner):
         size = tuple(pixels.shape[-2:])
         (window,) = WholeImage()(*size, patch)
         state = picture.once(
-            whole_tokens(encoder, 2, size),
-            lambda: encoder.tokens(window.cut(pixels)[None], before=2),
+            whole_qkv(encoder, 2, size),
+            lambda: encoder.tokens(window.cut(pixels)[None], before=2, qkv=(2,)),
         )
-        alike = denoised(resemblance(encoder.block(2, state.grid), state)[0], state.num_prefix)
+        alike = denoised(resemblance(*state.qkv[2])[0], state.num_prefix)
         count = len(alike)
         eps = self.eps or 1.1 * math.sqrt(count / 441)
         cluster_of = dbscan(alike, eps, self.min_samples or max(1, round(count * 7 / 441)))
@@ -121,11 +121,18 @@ class CLIPtraseRefiner(Refiner):
         return WindowLogits([window], [maps.permute(1, 2, 0)], each, size)
 
 
-def resemblance(block, state) -> torch.Tensor:
-    """Mean cosine of q with q, k with k and v with v over the heads: (B, P + N, P + N)."""
-    parts = torch.stack(block.qkv(block.norm1(state.tokens)))  # (3, B, heads, L, d)
-    joined = F.normalize(parts, dim=-1).permute(1, 3, 0, 2, 4).flatten(2)
-    return torch.stack([gram(rows) for rows in joined]) / (3 * block.num_heads)
+def resemblance(*parts: torch.Tensor) -> torch.Tensor:
+    """Mean cosine of q with q, k with k and v with v over the heads.
+
+    Args:
+        parts: q, k and v, each (B, heads, L, d).
+
+    Returns:
+        (B, L, L).
+    """
+    units = F.normalize(torch.stack(parts), dim=-1)
+    joined = units.permute(1, 3, 0, 2, 4).flatten(2)
+    return torch.stack([gram(rows) for rows in joined]) / (len(parts) * parts[0].shape[1])
 
 
 def denoised(alike: torch.Tensor, num_prefix: int = 1) -> torch.Tensor:

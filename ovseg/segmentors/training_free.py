@@ -39,7 +39,7 @@ from ovseg.dense import (
     spliceable_size,
 )
 from ovseg.errors import ConfigError
-from ovseg.refine.base import whole_tokens
+from ovseg.refine.base import whole_qkv
 from ovseg.registry import MODELS
 from ovseg.segmentors.preprocessor import ImagePreprocessor
 from ovseg.segmentors.protocol import Protocol
@@ -394,21 +394,22 @@ class TrainingFreeSegmentor(BaseModel):
             common = (torch.cat([self.attention.measure(guide) for _, guide in held]).mean(),)
             guided = (held.pop(0) for _ in range(len(held)))
         for batch, guide in guided:
-            state = batch.tokens(self.image_encoder, self.kept_blocks, self.entered_blocks)
-            self.remember_entered(state, batch)
+            state = batch.tokens(self.image_encoder, self.kept_blocks, self.qkv_blocks)
+            self.remember_qkv(state, batch)
             if self.class_token_factor:
                 tokens = self.last_block_with_class_tokens(state, batch)
             else:
                 tokens = self.last_block(state, guide, *common)
             yield tokens if self.splice else self.embed(tokens, batch)
 
-    def remember_entered(self, state, batch: WindowBatch) -> None:
+    def remember_qkv(self, state, batch: WindowBatch) -> None:
         """Note on the pictures what the refiner will look at, so that it need not read them."""
-        for block in self.entered_blocks:
+        for block in self.qkv_blocks:
             for i, picture in enumerate(batch.pictures):
-                tokens = state.entered[block][i : i + 1]
-                one = dataclasses.replace(state, tokens=tokens, kept={}, entered={})
-                key = whole_tokens(self.image_encoder, block, picture.size)
+                tokens = state.tokens[i : i + 1]
+                own = {block: tuple(part[i : i + 1] for part in state.qkv[block])}
+                one = dataclasses.replace(state, tokens=tokens, kept={}, qkv=own)
+                key = whole_qkv(self.image_encoder, block, picture.size)
                 picture.once(key, lambda one=one: one)
 
     def guide_features(self, batch: WindowBatch) -> torch.Tensor | None:
@@ -416,7 +417,7 @@ class TrainingFreeSegmentor(BaseModel):
         if self.guide is None:
             return None
         if self.guide.encoder == "clip":  # read once, with all that is wanted of it
-            batch.tokens(self.image_encoder, self.kept_blocks, self.entered_blocks)
+            batch.tokens(self.image_encoder, self.kept_blocks, self.qkv_blocks)
         return self.guide(batch, self.encoder_of(self.guide))
 
     def embed(self, tokens: torch.Tensor, batch: WindowBatch) -> torch.Tensor:
@@ -482,7 +483,7 @@ class TrainingFreeSegmentor(BaseModel):
         return tuple(sorted(set().union(*wanted)))
 
     @property
-    def entered_blocks(self) -> tuple[int, ...]:
-        """Blocks of the image tower whose input the refiner looks at, where pictures are whole."""
+    def qkv_blocks(self) -> tuple[int, ...]:
+        """Blocks of the tower whose q, k and v the refiner looks at, where pictures are whole."""
         whole = self.refiner is not None and self.refiner.encoder == "clip" and not self.splice
-        return self.refiner.enter if whole and self.protocol.crop is None else ()
+        return self.refiner.qkv if whole and self.protocol.crop is None else ()

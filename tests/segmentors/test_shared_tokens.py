@@ -27,7 +27,7 @@ def passes(model, monkeypatch):
 def test_whole_pictures_are_read_once(protocol, max_patches, shared, monkeypatch):
     settings = dict(protocol=protocol, refiner=dict(max_patches=max_patches))
     made, twice = (small_method("cliptrase_vit-b16", **settings) for _ in range(2))
-    twice.model.refiner.enter = ()  # as if nobody knew what it will look at
+    twice.model.refiner.qkv = ()  # as if nobody knew what it will look at
     images = [draw_picture(h, w, seed=4).permute(1, 2, 0).numpy() for h, w in ((48, 64), (64, 48))]
     images.append(images[0][:, ::-1].copy())
     classes = give_words(made)
@@ -43,12 +43,20 @@ def test_whole_pictures_are_read_once(protocol, max_patches, shared, monkeypatch
         assert (single.mask == other.mask).all()
 
 
-def test_the_input_of_a_block_is_kept():
+def test_queries_keys_and_values_of_blocks_are_kept():
     encoder = small_method("maskclip_vit-b16").model.image_encoder
     images = torch.randn(2, 3, 32, 48)
     last = len(encoder.blocks)
-    state = encoder.tokens(images, keep=(-2,), enter=tuple(range(1, last + 1)))
-    assert set(state.entered) == set(range(1, last + 1)) and set(state.kept) == {-2}
-    for block, tokens in state.entered.items():
-        torch.testing.assert_close(tokens, encoder.tokens(images, before=block).tokens)
-    assert torch.equal(state.entered[1], state.tokens)
+    state = encoder.tokens(images, keep=(-2,), qkv=tuple(range(1, last + 1)))
+    assert set(state.qkv) == set(range(1, last + 1)) and set(state.kept) == {-2}
+    for block, parts in state.qkv.items():
+        alone = encoder.tokens(images, before=block)
+        pieces = encoder.block(block, alone.grid)
+        expected = pieces.qkv(pieces.norm1(alone.tokens))
+        for part, other in zip(parts, expected, strict=True):
+            torch.testing.assert_close(part, other)
+        for part, other in zip(
+            encoder.tokens(images, before=block, qkv=(block,)).qkv[block], parts, strict=True
+        ):
+            torch.testing.assert_close(part, other)
+    torch.testing.assert_close(state.tokens, encoder.tokens(images).tokens)
