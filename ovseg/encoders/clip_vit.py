@@ -12,17 +12,13 @@ from torch import nn
 from ovseg.encoders.base import Encoder
 from ovseg.encoders.clip_loading import build_image_tower, resolve
 from ovseg.encoders.clip_trunks import trunk_of
-from ovseg.encoders.last_block import BlockPieces
+from ovseg.encoders.last_block import QKV, BlockPieces
 from ovseg.encoders.position import POSITION_MODES, resize_position_embedding
 from ovseg.encoders.weights import WeightSource, fingerprint
 from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
 
 __all__ = ["CLIPViT", "TokenState"]
-
-
-#: Queries, keys and values.
-QKV = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,10 +163,16 @@ class CLIPViT(Encoder):
                 :meth:`block`; none behind ``before``, which itself may be one, though not run.
 
         Raises:
-            ValueError: A size the patch size does not divide, or no such block to stop before.
+            ValueError: A size the patch size does not divide, no such block to stop before, or
+                queries, keys and values asked of a block behind it.
             ConfigError: A block to keep is none of those that are run.
         """
         self.block(before)
+        if qkv and not before <= min(qkv) <= max(qkv) <= len(self.blocks):
+            raise ValueError(
+                f"q, k and v of blocks {sorted(qkv)} from the end: only {before} to "
+                f"{len(self.blocks)} are reached."
+            )
         images = self.door(images)
         self.check_divisible(images, self.patch_size)
         trunk, blocks = self._trunk, self.blocks

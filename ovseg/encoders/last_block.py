@@ -10,7 +10,10 @@ from torch.nn import functional as F
 
 from ovseg.errors import ConfigError
 
-__all__ = ["BlockPieces", "LastBlock"]
+__all__ = ["QKV", "BlockPieces", "LastBlock"]
+
+#: Queries, keys and values.
+QKV = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class BlockPieces(ABC):
@@ -38,7 +41,7 @@ class BlockPieces(ABC):
         """Norm before the attention, (B, L, D) to (B, L, D)."""
 
     @abstractmethod
-    def qkv(self, normed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def qkv(self, normed: torch.Tensor) -> QKV:
         """Queries, keys and values, each (B, heads, L, d), of normed tokens (B, L, D).
 
         As they enter the attention product: queries and keys are rotated where positions are.
@@ -73,9 +76,7 @@ class BlockPieces(ABC):
         """Stream after the MLP: x plus :meth:`mlp` of x, (B, L, D)."""
         return x + self.mlp(x)
 
-    def plain_attention(
-        self, x: torch.Tensor, qkv: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
-    ) -> torch.Tensor:
+    def plain_attention(self, x: torch.Tensor, qkv: QKV | None = None) -> torch.Tensor:
         """Stream after the attention as CLIP runs it, (B, L, D) to (B, L, D).
 
         Args:
@@ -123,7 +124,7 @@ class LastBlock(BlockPieces):
         """Norm before the attention, (B, L, D) to (B, L, D)."""
         return self._block.ln_1(self.cast(x)).float()
 
-    def qkv(self, normed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def qkv(self, normed: torch.Tensor) -> QKV:
         """Queries, keys and values, each (B, heads, L, d), of normed tokens (B, L, D)."""
         attention = self._attention
         joint = F.linear(self.cast(normed), attention.in_proj_weight, attention.in_proj_bias)

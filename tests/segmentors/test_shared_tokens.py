@@ -60,3 +60,10 @@ def test_queries_keys_and_values_of_blocks_are_kept():
         ):
             torch.testing.assert_close(part, other)
     torch.testing.assert_close(state.tokens, encoder.tokens(images).tokens)
+
+
+@pytest.mark.parametrize("blocks", [(1,), (2, 1), (0,), (99,)])
+def test_blocks_that_are_not_reached_are_refused(blocks):
+    encoder = small_method("maskclip_vit-b16").model.image_encoder
+    with pytest.raises(ValueError, match=f"only 2 to {len(encoder.blocks)} are reached"):
+        encoder.tokens(torch.randn(1, 3, 32, 48), before=2, qkv=blocks)
