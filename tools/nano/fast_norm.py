@@ -1,4 +1,4 @@
-"""timm's `SimpleNorm2d` for training on a CPU, in a quarter of the time.
+"""timm's `SimpleNorm2d` for training on a CPU, in a third of the time.
 
 timm asks torch for the variance of each pixel's channels, which torch finds an element at a time.
 Its layer norm finds the same moments in one pass of vectors, and the gradient needs no others.
