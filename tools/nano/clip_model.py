@@ -13,6 +13,8 @@ from clip_loss import unit
 from open_clip.tokenizer import SimpleTokenizer
 from torch.nn import functional as F
 
+from ovseg.encoders.last_block import LastBlock
+
 ASSETS = Path(__file__).resolve().parents[2] / "ovseg" / "assets" / "nano"
 #: How many texts go through the text tower at a time.
 TOGETHER = 64
@@ -83,45 +85,23 @@ class NanoCLIP:
         *blocks, last = visual.transformer.resblocks
         for block in blocks:
             x = block(x)
-        q, k, v = _heads_of(last, x)
-        patches = {
-            reading: self._project(
-                last(x)[:, 1:] if reading == "plain" else _read(last, q, k, v, reading)
-            )
-            for reading in readings
-        }
+        block = LastBlock(last)  # the package's own pieces of it
+        q, k, v = block.qkv(block.norm1(x))
+        patches = {}
+        for reading in readings:
+            if reading == "plain":
+                tokens = block.plain(x)[:, 1:]
+            else:  # without the block's residual and MLP
+                alike = {"q": q, "k": k, "v": v}.get(reading)
+                mixed = v if alike is None else F.scaled_dot_product_attention(alike, alike, v)
+                tokens = block.merge(mixed[:, :, 1:])
+            patches[reading] = self._project(tokens)
         # Behind the last block nobody asks for patches (but `plain`), which spares most of it.
-        own = x[:, :1] + last.attn.out_proj(_joined(q[:, :, :1], k, v))
-        return self._project(own + last.mlp(last.ln_2(own)))[:, 0], patches
+        own = block.residual_attn(x[:, :1], F.scaled_dot_product_attention(q[:, :, :1], k, v))
+        return self._project(block.residual_mlp(own))[:, 0], patches
 
     def _project(self, tokens: torch.Tensor) -> torch.Tensor:
         return unit(self.clip.visual.ln_post(tokens) @ self.clip.visual.proj)
 
     def _column(self, values: tuple[float, ...]) -> torch.Tensor:
         return torch.tensor(values, device=self.device).view(3, 1, 1)
-
-
-def _heads_of(block: torch.nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
-    """Queries, keys and values of a block for tokens (B, N, D): each (B, heads, N, D / heads)."""
-    attention = block.attn
-    joint = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)
-    return [
-        part.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2) for part in joint.chunk(3, -1)
-    ]
-
-
-def _joined(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """What queries find, heads side by side again: (B, N, D)."""
-    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-
-
-def _read(
-    block: torch.nn.Module, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, reading: str
-) -> torch.Tensor:
-    """Patches of a block without its residual and MLP, see `NanoCLIP.encode_image`."""
-    if reading == "value":
-        mixed = v.transpose(1, 2).flatten(2)
-    else:
-        alike = {"q": q, "k": k, "v": v}[reading]
-        mixed = _joined(alike, alike, v)
-    return block.attn.out_proj(mixed[:, 1:])
