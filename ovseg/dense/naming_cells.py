@@ -59,15 +59,18 @@ def name_strips(
 
     across = (logits.columns.lines, logits.columns.weights.astype(np.float32))
     parts = logits.columns.pieces()
-    allowed = allowed.cpu().numpy()
+    free = np.flatnonzero(allowed.cpu().numpy())
+    count = len(allowed)
 
     def name(rows: _Rows, lines: np.ndarray) -> Strip:
         query = np.empty((len(rows.lines), len(logits.columns)), np.int32)
         value = np.empty(query.shape if with_sums else (0, 0), np.float32)
         down = (rows.lines, rows.weights)
+        may_win = lines if len(free) == count else np.ascontiguousarray(lines[..., free])
         kernels.best_queries(
-            lines, *down, rows.ends, rows.bend, *across, *parts, allowed, with_sums, value, query
+            may_win, *down, rows.ends, rows.bend, *across, *parts, with_sums, value, query
         )
+        query = query if len(free) == count else free.astype(np.int32)[query]
         if not with_sums:
             return Strip(rows.start, None, torch.from_numpy(query), None)
         if logits.probabilities:
@@ -77,7 +80,7 @@ def name_strips(
             kernels.softmax_sums(lines, *down, *across, np.float32(scale), value, sums)
         return Strip(rows.start, *map(torch.from_numpy, (value, query, sums)))
 
-    return _in_strips(logits, len(allowed), name)
+    return _in_strips(logits, count, name)
 
 
 def value_strips(

@@ -16,6 +16,13 @@ __all__ = ["best_queries", "queries_above", "softmax_sums", "values_of"]
 _SUMS = {"reassoc", "contract", "nsz", "arcp"}
 _ORDERED = {"contract", "nnan", "nsz"}
 
+#: A part of a map is not divided further where so few queries may win, or where no side is longer.
+_FEW, _SMALL = 3, 8
+#: How often the candidates of a piece may become fewer.
+_DEPTH = 12
+#: Parts of a piece that wait to be named: 3 for every time that it is quartered, 32 times at most.
+_WAITING = 3 * 32 + 1
+
 
 def _compiled(**options) -> Callable:
     """Compile at first use; the machine code is kept on disk where there is a place for it."""
@@ -95,115 +102,233 @@ def _distinct(places):
 
 
 @_compiled(fastmath=_ORDERED)
-def _largest(numbers, count):
-    """The largest of the first numbers and where it first stands."""
-    largest = numbers[0]
-    for n in range(1, count):
-        largest = max(largest, numbers[n])
-    for n in range(count):
-        if numbers[n] == largest:
-            return largest, n
-    return largest, 0
+def _ends(row, columns, column_weights, column_ends, out):
+    """All queries at the first and the last column of each piece, from a row at its patches.
+
+    Args:
+        row: (C, Q) float32.
+        columns: see `best_queries`, as the next two.
+        column_weights: likewise.
+        column_ends: likewise.
+        out: (2 * P, Q) float32, to be filled in.
+    """
+    for i in range(len(out)):
+        x = column_ends[(i + 1) // 2] - i % 2
+        weight, patch = column_weights[x, 0], columns[x, 0]
+        for q in range(out.shape[1]):
+            out[i, q] = weight * row[patch, q]
+        for k in range(1, columns.shape[1]):
+            weight, patch = column_weights[x, k], columns[x, k]
+            if weight != 0:
+                for q in range(out.shape[1]):
+                    out[i, q] += weight * row[patch, q]
 
 
 @_compiled(fastmath=_ORDERED)
-def _candidates(corner, corners, allowed, slack, highest, chosen):
-    """Queries that may win somewhere between corners, in rising order; gives their number."""
+def _candidates(above, below, part, slack, corner, chosen):
+    """Queries that may win somewhere in a piece, in rising order; gives their number.
+
+    One whose largest corner is below the largest of the smallest corners wins nowhere.
+
+    Args:
+        above: (2 * P, Q) float32, the pieces' upper left and right corners in turn.
+        below: their lower corners.
+        part: which of the pieces.
+        slack: see `_unbeaten`.
+        corner: (4, Q) float32, corners of those chosen, to be filled in.
+        chosen: (Q,) int64, to be filled in.
+    """
+    left, right, count = 2 * part, 2 * part + 1, above.shape[1]
     bar = np.float32(-np.inf)
-    for q in range(len(highest)):
-        low = corner[0, q]
-        high = low
-        for k in range(1, corners):
-            low, high = min(low, corner[k, q]), max(high, corner[k, q])
-        highest[q] = high
-        bar = max(bar, low if allowed[q] else np.float32(-np.inf))
+    for q in range(count):
+        a, b, c, d = above[left, q], above[right, q], below[left, q], below[right, q]
+        corner[0, q] = max(max(a, b), max(c, d))
+        bar = max(bar, min(min(a, b), min(c, d)))
     bar -= slack
     number = 0
-    for q in range(len(highest)):
-        if highest[q] >= bar and allowed[q]:
-            chosen[number] = q
-            number += 1
+    for q in range(count):  # without a branch: which it is cannot be foreseen
+        chosen[number] = q
+        number += corner[0, q] >= bar
+    number = max(number, 1)  # even where logits are no numbers
+    for n in range(number):
+        q = chosen[n]
+        corner[0, n], corner[1, n] = above[left, q], above[right, q]
+        corner[2, n], corner[3, n] = below[left, q], below[right, q]
     return number
 
 
 @_compiled(fastmath=_ORDERED)
-def _winner(corner, corners, allowed, slack):
-    """The query that wins everywhere between corners, -1 where that is not certain.
+def _unbeaten(corner, number, slack, alive, kept):
+    """Candidates that no winner of a corner exceeds at all four corners (4, Q).
 
-    What exceeds another at all corners exceeds it between them.
+    What exceeds another at all corners exceeds it between them. Gives how many are left; which
+    they are is written to ``kept``, in rising order. ``slack`` apart is not told apart.
     """
-    count = len(allowed)
-    largest = np.float32(-np.inf)
-    for q in range(count):
-        largest = max(largest, corner[0, q] if allowed[q] else np.float32(-np.inf))
-    winner = -1
-    for q in range(count):
-        if allowed[q] and corner[0, q] == largest:
-            winner = q
-            break
-    if winner < 0:
-        return winner
-    for k in range(corners):
-        other = np.float32(-np.inf)
-        for q in range(count):
-            rival = allowed[q] and q != winner
-            other = max(other, corner[k, q] if rival else np.float32(-np.inf))
-        if not other < corner[k, winner] - slack:
-            return -1
-    return winner
-
-
-@_compiled(fastmath=_ORDERED)
-def _along(at_patch, weights, wide, number, pixel):
-    """Candidates at one pixel of a row: the mean of at_patch (wide * number) into ``pixel``."""
     for n in range(number):
-        pixel[n] = weights[0] * at_patch[n]
-    for k in range(1, wide):
-        weight = weights[k]
+        alive[n] = 1
+    for k in range(4):
+        largest = corner[k, 0]
+        for n in range(1, number):
+            largest = max(largest, corner[k, n])
+        best = 0
+        while best + 1 < number and corner[k, best] < largest:
+            best += 1
+        a, b = corner[0, best] - slack, corner[1, best] - slack
+        c, d = corner[2, best] - slack, corner[3, best] - slack
         for n in range(number):
-            pixel[n] += weight * at_patch[k * number + n]
+            over = (corner[0, n] < a) & (corner[1, n] < b)
+            over &= (corner[2, n] < c) & (corner[3, n] < d)
+            alive[n] = 0 if over else alive[n]
+    some = 0
+    for n in range(number):
+        kept[some] = n
+        some += alive[n]
+    return some
 
 
 @_compiled(fastmath=_ORDERED)
-def _between(ends, number, slack, kept):
-    """Candidates that may win between the two ends (2, number) of a row; gives their number.
+def _fill(query, top, bottom, left, right, name):
+    """One query for a rectangle of (n, W) int32."""
+    for y in range(top, bottom + 1):
+        for x in range(left, right + 1):
+            query[y, x] = name
 
-    Where one exceeds the others at both ends it is alone.
+
+@_compiled(fastmath=_ORDERED)
+def _mean(parts, size, weights, place, out):
+    """The mean of parts (K, size) by one column of weights (K, n), into ``out`` (size)."""
+    weight = weights[0, place]
+    for i in range(size):
+        out[i] = weight * parts[i]
+    for k in range(1, len(weights)):
+        weight, start = weights[k, place], k * size
+        for i in range(size):
+            out[i] += weight * parts[start + i]
+
+
+@_compiled(fastmath=_ORDERED)
+def _race(at_patch, number, names, weights, left, count, own, best, who):
+    """The largest of some candidates along a row, and whose it is, the first of equals.
+
+    One candidate after the other goes through all pixels, which a processor does in rows.
+
+    Args:
+        at_patch: (K * number) float32, candidates at the patches of the row.
+        number: how many they are.
+        names: their queries, rising.
+        weights: (K, W) float32, of which patches columns are means.
+        left: first column.
+        count: of columns.
+        own: float32 room for the columns.
+        best: float32, to be filled in.
+        who: int32, to be filled in.
     """
-    bar = np.float32(-np.inf)
-    for n in range(number):
-        bar = max(bar, min(ends[0, n], ends[1, n]))
-    bar -= slack
-    some = 0
-    for n in range(number):  # without a branch: which it is cannot be foreseen
-        kept[some] = n
-        some += max(ends[0, n], ends[1, n]) >= bar
-    best = kept[0]
-    for i in range(1, some):
-        if ends[0, kept[i]] > ends[0, best]:
-            best = kept[i]
-    rivals = 0
-    for i in range(some):
-        over_left = ends[0, kept[i]] >= ends[0, best] - slack
-        over_right = ends[1, kept[i]] >= ends[1, best] - slack
-        rivals += over_left or over_right
-    if rivals == 1:  # itself
-        kept[0] = best
-        return 1
-    return some
+    for i in range(number):
+        name, first = names[i], at_patch[i]
+        for x in range(count):
+            own[x] = weights[0, left + x] * first
+        for k in range(1, len(weights)):
+            other = at_patch[k * number + i]
+            for x in range(count):
+                own[x] += weights[k, left + x] * other
+        if i == 0:
+            for x in range(count):
+                best[x], who[x] = own[x], name
+            continue
+        for x in range(count):
+            over = own[x] > best[x]
+            best[x] = own[x] if over else best[x]
+            who[x] = name if over else who[x]
+
+
+@_compiled(fastmath=_ORDERED)
+def _name_piece(piece, rows, columns, slack, candidates, room, with_value, value, query):
+    """Name the pixels of a piece by quarters, and these by quarters, where several may win.
+
+    Args:
+        piece: first and last row, first and last column.
+        rows: (tall, n) float32, of which lines rows are means.
+        columns: (wide, W) float32, of which patches of a line columns are.
+        slack: candidates that are nearer to each other are not told apart.
+        candidates: of the piece, of a quarter, and so on: how many (_DEPTH,), their queries
+            (_DEPTH, Q), and their logits at the patches around the piece (_DEPTH, tall * wide * Q),
+            as (tall, wide, number) close together. Those of the piece are given.
+        room: arrays to write to, see `best_queries`.
+        with_value: see `best_queries`, as the next two.
+        value: likewise.
+        query: likewise.
+
+    Returns:
+        How many (pixel, query) pairs were computed.
+    """
+    numbers, names, terms = candidates
+    corner, alive, kept, at_patch, own, best, who, todo = room
+    wide = len(columns)
+    todo[0, 0], todo[0, 1], todo[0, 2], todo[0, 3] = piece
+    todo[0, 4] = 0
+    waiting, seen = 1, 0
+    while waiting > 0:
+        waiting -= 1
+        top, bottom, left, right, depth = todo[waiting]
+        number = numbers[depth]
+        if number > 1:
+            for i in range(2):
+                _mean(terms[depth], wide * number, rows, bottom if i else top, at_patch)
+                _mean(at_patch, number, columns, left, corner[2 * i])
+                _mean(at_patch, number, columns, right, corner[2 * i + 1])
+            some = _unbeaten(corner, number, slack, alive, kept)
+            if some < number:
+                for n in range(some):
+                    names[depth + 1, n] = names[depth, kept[n]]
+                for k in range(len(rows) * wide):
+                    for n in range(some):
+                        terms[depth + 1, k * some + n] = terms[depth, k * number + kept[n]]
+                number, depth = some, depth + 1
+                numbers[depth] = number
+        high, broad = bottom + 1 - top, right + 1 - left
+        if number == 1:
+            _fill(query, top, bottom, left, right, names[depth, 0])
+            if with_value:
+                seen += high * broad
+                for y in range(top, bottom + 1):
+                    _mean(terms[depth], wide, rows, y, at_patch)
+                    for x in range(left, right + 1):
+                        logit = columns[0, x] * at_patch[0]
+                        for k in range(1, wide):
+                            logit += columns[k, x] * at_patch[k]
+                        value[y, x] = logit
+        elif number <= _FEW or max(high, broad) <= _SMALL or depth + 2 == _DEPTH:
+            seen += number * high * broad
+            for y in range(top, bottom + 1):
+                _mean(terms[depth], wide * number, rows, y, at_patch)
+                _race(at_patch, number, names[depth], columns, left, broad, own, best, who)
+                for x in range(broad):
+                    query[y, left + x] = who[x]
+                if with_value:
+                    for x in range(broad):
+                        value[y, left + x] = best[x]
+        else:
+            below = (top + bottom + 1) // 2 if high > _SMALL else bottom + 1
+            beside = (left + right + 1) // 2 if broad > _SMALL else right + 1
+            for y0, y1 in ((top, below - 1), (below, bottom)):
+                for x0, x1 in ((left, beside - 1), (beside, right)):
+                    if y0 <= y1 and x0 <= x1:
+                        todo[waiting, 0], todo[waiting, 1] = y0, y1
+                        todo[waiting, 2], todo[waiting, 3], todo[waiting, 4] = x0, x1, depth
+                        waiting += 1
+    return seen
 
 
 @_compiled(fastmath=_ORDERED)
 def best_queries(
     lines, row_lines, row_weights, row_ends, row_bend, columns, column_weights, column_ends,
-    column_bend, allowed, with_value, value, query,
+    column_bend, with_value, value, query,
 ):  # fmt: skip
     """The largest logit of each pixel and its query, the first of equals.
 
     A piece of the map is linear along rows and along columns but for ``row_bend`` and
-    ``column_bend``: nothing in it is larger or smaller than at its four corners. A query whose
-    largest corner is below the largest of the smallest corners wins nowhere; one that exceeds all
-    others at the corners wins everywhere, and the same holds of a row between its ends.
+    ``column_bend``: nothing in it is larger or smaller than at its four corners. Queries that are
+    beaten at the corners of a piece, or of a part of it, are not computed there.
 
     Args:
         lines: (L, C, Q) float32 patches.
@@ -215,7 +340,6 @@ def best_queries(
         column_weights: see ``row_weights``.
         column_ends: see ``row_ends``.
         column_bend: see ``row_bend``.
-        allowed: (Q,) bool, queries that may win.
         with_value: whether logits are asked for and not only whose they are.
         value: (n, W) float32, to be filled in; of any shape where not asked for.
         query: (n, W) int32, to be filled in.
@@ -223,81 +347,54 @@ def best_queries(
     Returns:
         How many (pixel, query) pairs were computed.
     """
-    patches, count = lines.shape[1:]
-    first = np.empty((patches, count), np.float32)
-    last = np.empty((patches, count), np.float32)
-    corner = np.empty((4, count), np.float32)
-    highest = np.empty(count, np.float32)
-    chosen = np.zeros(count, np.int64)
+    (patches, count), width = lines.shape[1:], len(columns)
     most = np.float32(0)
     for entry in lines.reshape(-1):
         most = max(most, abs(entry))
-    wide = columns.shape[1]
-    around = np.empty(row_lines.shape[1] * wide * count, np.float32)
-    at_patch = np.empty(wide * count, np.float32)
-    pixel = np.empty(count, np.float32)
-    ends = np.empty((2, count), np.float32)
-    everyone, kept = np.arange(count), np.zeros(count + 1, np.int64)
+    row = np.empty((patches, count), np.float32)
+    down, across = row_weights.T.copy(), column_weights.T.copy()
+    above = np.empty((2 * len(column_ends) - 2, count), np.float32)
+    below = np.empty_like(above)
+    chosen, kept = np.empty(count, np.int64), np.empty(count, np.int64)
+    names = np.empty((_DEPTH, count), np.int32)
+    terms = np.empty((_DEPTH, len(down) * len(across) * count), np.float32)
+    candidates = (np.empty(_DEPTH, np.int64), names, terms)
+    at_patch, todo = np.empty(len(across) * count, np.float32), np.empty((_WAITING, 5), np.int64)
+    corner, alive = np.empty((4, count), np.float32), np.empty(count, np.int32)
+    who = np.empty(width, np.int32)
+    own, best = np.empty(width, np.float32), np.empty(width, np.float32)
+    room = (corner, alive, kept, at_patch, own, best, who, todo)
     seen = 0
     for piece in range(len(row_ends) - 1):
         top, bottom = row_ends[piece], row_ends[piece + 1] - 1
+        _row(lines, row_lines[top], row_weights[top], row)
+        _ends(row, columns, column_weights, column_ends, above)
+        _row(lines, row_lines[bottom], row_weights[bottom], row)
+        _ends(row, columns, column_weights, column_ends, below)
         tall = _distinct(row_lines[top])
-        _row(lines, row_lines[top], row_weights[top], first)
-        if bottom > top:
-            _row(lines, row_lines[bottom], row_weights[bottom], last)
         for part in range(len(column_ends) - 1):
             left, right = column_ends[part], column_ends[part + 1] - 1
-            wide = _distinct(columns[left])
-            corners = 0
-            for y in range(top, bottom + 1, max(bottom - top, 1)):
-                for x in range(left, right + 1, max(right - left, 1)):
-                    row = first if y == top else last
-                    _pixels(row, columns[x], column_weights[x], corner[corners])
-                    corners += 1
-            slack = 2 * most * np.float32(row_bend[piece] + column_bend[part] + 4e-6)
-            if not with_value:
-                winner = _winner(corner, corners, allowed, slack)
-                if winner >= 0:
-                    query[top : bottom + 1, left : right + 1] = winner
-                    continue
-            number = _candidates(corner, corners, allowed, slack, highest, chosen)
-            seen += number * (bottom - top + 1) * (right - left + 1)
-            at = 0
-            for s in range(tall):  # (tall, wide, number)
+            # Twice the bend: between its own ends a part is as straight as that.
+            slack = 2 * most * np.float32(2 * (row_bend[piece] + column_bend[part]) + 4e-6)
+            number = _candidates(above, below, part, slack, corner, chosen)
+            number = _unbeaten(corner, number, slack, alive, kept)
+            if number == 1 and not with_value:
+                _fill(query, top, bottom, left, right, chosen[kept[0]])
+                continue
+            wide, at = _distinct(columns[left]), 0
+            candidates[0][0] = number
+            for n in range(number):
+                names[0, n] = chosen[kept[n]]
+            for s in range(tall):
                 for k in range(wide):
+                    patch = lines[row_lines[top, s], columns[left, k]]
                     for n in range(number):
-                        around[at] = lines[row_lines[top, s], columns[left, k], chosen[n]]
+                        terms[0, at] = patch[names[0, n]]
                         at += 1
-            size = wide * number
-            for y in range(top, bottom + 1):
-                for i in range(size):
-                    at_patch[i] = row_weights[y, 0] * around[i]
-                for s in range(1, tall):
-                    weight = row_weights[y, s]
-                    for i in range(size):
-                        at_patch[i] += weight * around[s * size + i]
-                some, those = number, everyone
-                if number > 2 and right - left >= 4:
-                    _along(at_patch, column_weights[left], wide, number, ends[0])
-                    _along(at_patch, column_weights[right], wide, number, ends[1])
-                    some = _between(ends, number, slack, kept)
-                    those = kept
-                    for k in range(wide):
-                        for i in range(some):
-                            at_patch[k * some + i] = at_patch[k * number + kept[i]]
-                if some == 1:
-                    query[y, left : right + 1] = chosen[those[0]]
-                    if with_value:
-                        for x in range(left, right + 1):
-                            _along(at_patch, column_weights[x], wide, 1, pixel)
-                            value[y, x] = pixel[0]
-                    continue
-                for x in range(left, right + 1):
-                    _along(at_patch, column_weights[x], wide, some, pixel)
-                    logit, where = _largest(pixel, some)
-                    query[y, x] = chosen[those[where]]
-                    if with_value:
-                        value[y, x] = logit
+            whole = (top, bottom, left, right)
+            seen += _name_piece(
+                whole, down[:tall], across[:wide], slack, candidates, room, with_value, value, query
+            )
     return seen
 
 

@@ -36,6 +36,7 @@ SHAPES = [
     ((9, 200), WholeImage(), (9, 200)),
     ((5, 3), WholeImage(), (1, 1)),
     ((64, 64), WholeImage(), (17, 640)),
+    ((20, 28), WholeImage(), (230, 310)),  # many pixels between patches
 ]
 
 
@@ -81,6 +82,17 @@ def test_windows(shape, queries, noise):
     windows, features, text, size, wanted = patches(shape, queries, 1, noise)
     logits = Resized(WindowLogits(windows, features, text, size), wanted)
     check(logits, Naming(torch.arange(queries), queries, 40.0))
+
+
+def test_many_queries_between_two_patches():
+    """Each of 200 wins somewhere: tangents of a parabola along a row, one after the other."""
+    at = torch.linspace(-1, 1, 200)
+    ends = torch.stack([2 * at * end - at.square() for end in (-1.0, 1.0)], 1)
+    shuffled = torch.from_numpy(np.random.default_rng(0).permutation(200))
+    logits = Resized(TensorMap(ends[shuffled][:, None, :]), (3, 3000))
+    naming = Naming(torch.arange(200), 200, 100.0)
+    check(logits, naming)
+    assert len(naming.decode(logits).labels.unique()) == 200
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -132,6 +144,15 @@ def test_the_first_of_equal_queries_wins():
     assert labels.max() < 12 and len(labels.unique()) > 2
 
 
+def test_logits_that_are_no_numbers_do_no_harm():
+    held = torch.randn(20, 4, 5)
+    held[:, 1:3, 2] = torch.nan
+    found = Naming(torch.arange(20), 20, 5.0).decode(Resized(TensorMap(held), (60, 70)), True)
+    assert found.labels.min() >= 0 and found.labels.max() < 20
+    whole = TensorMap(torch.full((20, 4, 5), torch.nan))
+    assert Naming(torch.arange(20), 20, 5.0).decode(Resized(whole, (9, 9))).labels.max() < 20
+
+
 def test_probability_of_given_labels():
     windows, features, text, size, wanted = patches(SHAPES[2], 20, 6, 1.0)
     naming = Naming(torch.arange(20) // 2, 10, 10.0)
@@ -168,12 +189,11 @@ def test_most_queries_are_never_looked_at():
     value, query = np.empty((96, 96), np.float32), np.empty((96, 96), np.int32)
     weights = axis.weights.astype(np.float32)
     side = (axis.lines, weights, *axis.pieces())
-    free = np.ones(300, bool)
-    seen = best_queries(lines, *side, *side, free, True, value, query)
+    seen = best_queries(lines, *side, *side, True, value, query)
     assert seen < 0.1 * 300 * 96 * 96
     # Where a query exceeds all others at the corners of a cell, none is looked at.
     again = np.empty_like(query)
-    fewer = best_queries(lines, *side, *side, free, False, np.empty((0, 0), np.float32), again)
+    fewer = best_queries(lines, *side, *side, False, np.empty((0, 0), np.float32), again)
     assert fewer < 0.7 * seen
     assert np.array_equal(again, query)
 
