@@ -59,11 +59,15 @@ class PiecewiseMap(Protocol):
 
 
 class QueryRange:
-    """What a map of which any queries can be selected says about a range of them."""
+    """What a map of which any queries can be selected says about a range of them.
+
+    It has a ``device``: where its queries are.
+    """
 
     def queries(self, start: int, stop: int) -> LogitMap:
         """The same map for queries start to stop alone."""
-        return self.select(torch.arange(start, min(stop, self.num_queries)))
+        stop = min(stop, self.num_queries)
+        return self.select(torch.arange(start, stop, device=self.device))
 
 
 def _blend_rows(source: torch.Tensor, above, below, weight) -> torch.Tensor:
@@ -100,7 +104,7 @@ class WindowLogits(QueryRange):
         name: Callable[[torch.Tensor, Window], torch.Tensor] | None = None,
     ) -> None:
         self.windows, self.features, self.text, self.size = windows, features, text, size
-        self.name = name
+        self.name, self.device = name, text.device
         self._ready: dict[int, torch.Tensor] = {}
 
     @property
@@ -166,6 +170,7 @@ class PatchLogits(QueryRange):
         window: Window | None = None,
     ) -> None:
         self.features, self.text, self.name, self.window = features, text, name, window
+        self.device = text.device
         self.size = tuple(features.shape[:2])
 
     @property
@@ -199,6 +204,7 @@ class Selected(QueryRange):
 
     def __init__(self, source: LogitMap, queries: torch.Tensor) -> None:
         self.source, self.chosen, self.size = source, queries, source.size
+        self.device = queries.device
 
     @property
     def num_queries(self) -> int:
@@ -248,14 +254,16 @@ class Resized:
         """Rows start to stop: (Q, stop - start, W) float32."""
         if self.size == self.source.size:
             return self.source.rows(start, stop)
-        above, below, weight = source_rows(start, stop, self.size[0], self.source.size[0])
+        lengths = (self.size[0], self.source.size[0])
+        above, below, _ = source_rows(start, stop, *lengths)
         first = int(above[0])
         needed = self.source.rows(first, int(below[-1]) + 1)
-        at = (tensor.to(needed.device) for tensor in (above - first, below - first, weight))
-        return _widen(_blend_rows(needed, *at), self.size[1])
+        # Told anew where the map is: what is sent to a GPU waits for it.
+        above, below, weight = source_rows(start, stop, *lengths, needed.device)
+        return _widen(_blend_rows(needed, above - first, below - first, weight), self.size[1])
 
 
-class Cropped(QueryRange):
+class Cropped:
     """The upper left part of another map.
 
     Args:
@@ -279,6 +287,10 @@ class Cropped(QueryRange):
         """The map of some queries (q,) int64 only."""
         return Cropped(self.source.select(queries), self.size)
 
+    def queries(self, start: int, stop: int) -> Cropped:
+        """The same map for queries start to stop alone."""
+        return Cropped(self.source.queries(start, stop), self.size)
+
 
 class TensorMap(QueryRange):
     """A map that is small enough to be held.
@@ -288,7 +300,7 @@ class TensorMap(QueryRange):
     """
 
     def __init__(self, values: torch.Tensor) -> None:
-        self.values = values
+        self.values, self.device = values, values.device
         self.size = tuple(values.shape[-2:])
 
     @property

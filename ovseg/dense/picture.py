@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
@@ -70,9 +71,14 @@ class Picture:
 
 def normalize(pixels: torch.Tensor, encoder) -> torch.Tensor:
     """Pixels (3, H, W) of 0 to 255 with an encoder's ``mean`` and ``std`` (of 0 to 1) applied."""
-    mean = torch.tensor(encoder.mean, device=pixels.device).view(3, 1, 1)
-    std = torch.tensor(encoder.std, device=pixels.device).view(3, 1, 1)
+    mean, std = (_of_channels(part, pixels.device) for part in (encoder.mean, encoder.std))
     return (pixels.float() / 255 - mean) / std
+
+
+@functools.cache
+def _of_channels(numbers: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """(3, 1, 1), sent to a device once: what is sent to a GPU waits for it."""
+    return torch.tensor(numbers, device=device).view(3, 1, 1)
 
 
 class WindowBatch:

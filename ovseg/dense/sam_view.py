@@ -38,7 +38,7 @@ def sam_view(
         height, width = encoder.input_size(pixels.shape[:2])
         image = Image.fromarray(np.ascontiguousarray(pixels))
         image = np.array(image.resize((width, height), Image.Resampling.BILINEAR))
-        tensor = torch.from_numpy(image).to(encoder.device).permute(2, 0, 1)
+        tensor = torch.from_numpy(image).to(encoder.device, non_blocking=True).permute(2, 0, 1)
         return encoder.encode(normalize(tensor, encoder)[None])
 
     return picture.once((encoder, "sam_view", multiple, part, parts), compute)

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ovseg.dense.decode import Labels, Naming
-from ovseg.dense.logit_map import LogitMap, Resized
+from ovseg.dense.logit_map import LogitMap, PiecewiseMap, Resized
 from ovseg.dense.picture import Picture
 from ovseg.refine.base import Refiner
 from ovseg.registry import MODELS
@@ -73,8 +73,11 @@ class PAMR(Refiner):
         with_scores: bool = False,
     ) -> Labels:
         """Labels of the logits after they flowed; see `Refiner.forward`."""
-        guide = Resized(_Pixels(picture.pixels), size)
-        return naming.decode(_Flowed(self, Resized(logits, size), guide), with_scores)
+        return naming.decode(self.flowed(Resized(logits, size), picture), with_scores)
+
+    def flowed(self, logits: LogitMap, picture: Picture) -> PiecewiseMap:
+        """The map after it flowed, at its size; nothing is computed yet."""
+        return _Flowed(self, logits, Resized(_Pixels(picture.pixels), logits.size))
 
 
 class _Pixels:

@@ -37,7 +37,7 @@ class ClassProbabilities(QueryRange):
     ) -> None:
         self.size, self.count, self.top = logits.size, count, top
         self._logits, self._scale, self._sums = logits, scale, sums
-        self._query_to_class = query_to_class
+        self._query_to_class, self.device = query_to_class, query_to_class.device
 
     @classmethod
     def of(cls, logits: LogitMap, naming: Naming) -> ClassProbabilities:

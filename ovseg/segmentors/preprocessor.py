@@ -81,7 +81,8 @@ class ImagePreprocessor(BaseDataPreprocessor):
         their ``ori_shape`` is the square.
 
         Returns:
-            ``inputs`` resized, ``data_samples``, and ``originals``: the images as they came.
+            ``inputs`` resized, ``data_samples``, and ``originals``: the images as they came, which
+            are not moved: what looks at them resizes them first, on the CPU.
         """
         samples = data.get("data_samples") or [None] * len(data["inputs"])
         inputs, originals = [], []
@@ -90,8 +91,8 @@ class ImagePreprocessor(BaseDataPreprocessor):
                 image, original = self._cut_square(original, sample)
             else:
                 image = self.resize(original)
-            inputs.append(image.to(self.device))
-            originals.append(original.to(self.device))
+            inputs.append(image.to(self.device, non_blocking=True))
+            originals.append(original)
             if sample is not None:
                 sample.set_metainfo({"img_shape": tuple(image.shape[-2:])})
                 if "ori_shape" not in sample.metainfo:

@@ -15,6 +15,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.model import BaseModel
 from mmengine.structures import PixelData
@@ -315,7 +316,8 @@ class TrainingFreeSegmentor(BaseModel):
             return None
         background, threshold = None, self.protocol.foreground_threshold
         if threshold > 0:
-            background = int((self.query_to_class == self.vocabulary.background).nonzero()[0])
+            vocabulary = self.vocabulary
+            background = int(np.flatnonzero(vocabulary.query_to_class == vocabulary.background)[0])
         return PatchNaming(self.scale, background, threshold, picture.foreground)
 
     def as_logits(self, named: LogitMap) -> LogitMap:
