@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["best_queries", "queries_above", "softmax_sums", "values_of"]
+__all__ = ["best_queries", "queries_above", "softmax_sums", "store_pixels", "values_of"]
 
 #: What may be reordered: sums. Values that are compared are made in one order.
 _SUMS = {"reassoc", "contract", "nsz", "arcp"}
@@ -90,6 +90,30 @@ def _pixels(row, place, weights, out):
         elif weight != 0:
             for q in range(out.size):
                 out[q] += weight * source[q]
+
+
+@_compiled(fastmath={"contract"})
+def store_pixels(
+    lines, row_lines, row_weights, columns, column_weights, row_place, column_place, out, rows
+):  # fmt: skip
+    """All queries of all pixels of some rows, wherever they are wanted.
+
+    Args:
+        lines: as `best_queries` takes them, as the next four.
+        row_lines: likewise.
+        row_weights: likewise.
+        columns: likewise.
+        column_weights: likewise.
+        row_place: (n,) int64.
+        column_place: (W,) int64; pixel (y, x) goes to ``row_place[y] + column_place[x]``.
+        out: (N, Q) float32, to be filled in.
+        rows: which rows.
+    """
+    row = np.empty(lines.shape[1:], np.float32)
+    for y in rows:
+        _row(lines, row_lines[y], row_weights[y], row)
+        for x in range(len(columns)):
+            _pixels(row, columns[x], column_weights[x], out[row_place[y] + column_place[x]])
 
 
 @_compiled()

@@ -9,9 +9,7 @@ few at a time, and only the best class so far is kept of each pixel.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -20,11 +18,11 @@ from ovseg.dense.decode import Labels, Naming
 from ovseg.dense.logit_map import LogitMap, PiecewiseMap, Resized
 from ovseg.dense.picture import Picture
 from ovseg.refine.base import Refiner
+from ovseg.refine.pamr_flow import AROUND, Flow
 from ovseg.registry import MODELS
 
 #: Of as many classes, or a multiple, a processor makes the most.
-_LANES = 16
-_AROUND = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+_LANES = 8
 
 
 @MODELS.register_module()
@@ -112,14 +110,19 @@ class _Flowed:
 
     def _chunks(self, start: int, stop: int, first: int, last: int) -> Iterator[torch.Tensor]:
         """Rows start to stop, made from rows first to last."""
-        dilations = self.settings.dilations
+        dilations, iterations = self.settings.dilations, self.settings.iterations
         weights = affinities(self.guide.rows(first, last), dilations)
+        flowing = Flow.on_cpu(weights, dilations, iterations)
         count = self.logits.num_queries
-        step = max(1, self.settings.chunk_bytes // (4 * (last - first) * self.size[1]))
-        step -= step % _LANES if step > _LANES else 0
+        most = max(1, self.settings.chunk_bytes // (4 * (last - first) * self.size[1]))
+        even = -(-count // -(-count // most))  # no small rest at the end
+        step = min(most, -(-even // _LANES) * _LANES)
         for at in range(0, count, step):
-            band = self.logits.queries(at, min(at + step, count)).rows(first, last)
-            band = flow(band, weights, dilations, self.settings.iterations)
+            some = self.logits.queries(at, min(at + step, count))
+            if flowing is not None:
+                band = flowing.of_rows(some, first, last)
+            else:
+                band = flow(some.rows(first, last), weights, dilations, iterations)
             yield band[:, start - first : stop - first]
 
 
@@ -129,7 +132,7 @@ def _neighbors(maps: torch.Tensor, dilations: Sequence[int]) -> Iterator[torch.T
     reach = max(dilations)
     padded = F.pad(maps[None], [reach] * 4, mode="replicate")[0]
     for dilation in dilations:
-        for y, x in _AROUND:
+        for y, x in AROUND:
             top, left = reach + y * dilation, reach + x * dilation
             yield padded[:, top : top + height, left : left + width]
 
@@ -178,32 +181,12 @@ def flow(
     Returns:
         (C, H, W) float32.
     """
-    if maps.device.type == "cpu" and maps.dtype == weights.dtype == torch.float32:
-        return _flow_on_cpu(maps, weights, dilations, iterations)
+    flowing = Flow.on_cpu(weights, dilations, iterations)
+    if flowing is not None:
+        return flowing.of_map(maps)
     for _ in range(iterations):
         flowed = torch.zeros_like(maps)
         for weight, neighbor in zip(weights, _neighbors(maps, dilations), strict=True):
             flowed.addcmul_(neighbor, weight)
         maps = flowed
     return maps
-
-
-def _flow_on_cpu(maps, weights, dilations, iterations: int) -> torch.Tensor:
-    """The same in one go over the pixels, and on all threads."""
-    from ovseg.refine.pamr_kernels import flow_rows  # numba takes a while to be imported
-
-    offsets = np.array([(y * d, x * d) for d in dilations for y, x in _AROUND])
-    now = maps.permute(1, 2, 0).contiguous().numpy()
-    then, shares = np.empty_like(now), weights.contiguous().numpy()
-    threads = max(1, torch.get_num_threads())
-    step = -(-len(now) // threads)
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in range(iterations):
-            done = [
-                pool.submit(flow_rows, now, shares, offsets, at, min(at + step, len(now)), then)
-                for at in range(0, len(now), step)
-            ]
-            for part in done:
-                part.result()
-            now, then = then, now
-    return torch.from_numpy(now).permute(2, 0, 1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ovseg.dense import Naming, Picture
+from ovseg.dense import Naming, Picture, Resized, TensorMap
 from ovseg.errors import ConfigError
 from ovseg.refine import PAMR
 from ovseg.refine.pamr import affinities, flow
@@ -67,6 +67,19 @@ def test_the_flow_is_its_formula(dilations, iterations):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("size", [(1, 1), (2, 40), (19, 23), (40, 33)])
+@pytest.mark.parametrize("dilations", [(1,), (3,), (2, 4), (2, 5), (8, 16)])
+def test_the_order_of_the_cpu_changes_nothing(dilations, size, threads, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    weights = affinities(draw_picture(*size, 1).float(), dilations)
+    for count in (1, 19):
+        maps = torch.randn(count, *size, generator=torch.Generator().manual_seed(count))
+        found = flow(maps, weights, dilations, 3)
+        expected = flow(maps.double(), weights.double(), dilations, 3)  # by whole maps
+        torch.testing.assert_close(found.double(), expected, rtol=0, atol=2e-6)
+
+
 def test_weights_sum_to_one_and_know_no_brightness():
     pixels = draw_picture(20, 24, 1).float()
     weights = affinities(pixels, (2, 4))
@@ -127,6 +140,19 @@ def test_pieces_give_what_all_classes_at_once_give(tile_bytes, chunk_bytes, rule
     assert found.areas.tolist() == torch.bincount(labels.flatten(), minlength=7).tolist()
     for c in labels.unique():
         assert found.scores[c].item() == pytest.approx(best[labels == c].mean().item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("tile_bytes", [60_000, 10**9])
+def test_patches_are_enlarged_on_the_way(tile_bytes):
+    generator = torch.Generator().manual_seed(7)
+    patches = torch.randn(9, 10, 13, generator=generator) * 0.2
+    naming = Naming(torch.arange(9), 9, 20)
+    picture, refiner = Picture(draw_picture(30, 39, 2)), PAMR(4, (2, 5), tile_bytes, 10_000)
+    small = Resized(TensorMap(patches), (20, 26))
+    found = refiner(small, picture, naming, (40, 52), None, True)
+    expected = refiner(Map(small.rows(0, 20)), picture, naming, (40, 52), None, True)
+    assert torch.equal(found.labels, expected.labels)
+    torch.testing.assert_close(found.scores, expected.scores, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 1000])
