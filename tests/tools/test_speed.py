@@ -60,6 +60,17 @@ def test_a_report_on_random_weights(speed, tmp_path):
         assert report["first"]["image_encoder.tokens"] <= report["first"]["whole"]
 
 
+def test_half_precision_is_put_beside_the_same_weights_in_float32(speed):
+    arguments = ["maskclip_nano", "--size", "40", "60", "--classes", "12", "--random"]
+    arguments += ["--repeats", "2", "--device", "cpu", "--precision", "bf16"]
+    (report,) = speed.main([*arguments, "--parts", "floor", "whole", "fp32"])
+    check(report)
+    assert set(report["parts"]) == {"floor", "whole", "fp32"} and report["precision"] == "bf16"
+    assert 0.9 < report["fp32_agreement"] < 1  # not of itself
+    seconds = {part: report["parts"][part][report["clock"]] for part in ("whole", "fp32")}
+    assert report["times_as_fast_as_fp32"] == seconds["fp32"] / seconds["whole"]
+
+
 @pytest.mark.parametrize("name", ["proxyclip_vit-b16", "cliptrase_vit-b16", "trident_vit-b16"])
 def test_every_pass_of_every_encoder_counts(speed, name):
     made = small_method(name)

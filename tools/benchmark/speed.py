@@ -11,6 +11,9 @@ In one run, on one picture:
   enlarged to all pixels, softmax, argmax;
 - of each the most memory held above the weights.
 
+With ``--precision bf16`` (or fp16) a fourth part, ``fp32``, is the method with the same weights and
+words in float32; how many times as fast it became is told, and which share of its labels stayed.
+
 The first run of the method, which is not counted, is told as well (``first``, in seconds of the
 processor), with what its forward passes took; with ``--repeats 0`` it is all that is done.
 
@@ -50,7 +53,7 @@ from ovseg.text import Vocabulary
 
 #: Methods of encoders that are forward passes.
 _PASSES = ("tokens", "features", "encode", "prompt_masks", "multiscale")
-_PARTS = ("floor", "whole", "plain")
+_PARTS = ("floor", "whole", "plain", "fp32")
 
 
 class Meter:
@@ -273,17 +276,38 @@ def hear_words(model: nn.Module, image: np.ndarray, count: int) -> None:
     model.protocol = dataclasses.replace(model.protocol, logit_scale=scale)
 
 
+@torch.no_grad()
+def in_precision(exact: nn.Module, half: nn.Module) -> nn.Module:
+    """The second model with the weights and the words of the first."""
+    half.load_state_dict(exact.state_dict())
+    half.vocabulary, half.protocol = exact.vocabulary, exact.protocol
+    half.text, half.query_to_class = exact.text.clone(), exact.query_to_class.clone()
+    return half
+
+
 # -- the report ----------------------------------------------------------------------------------
 
 
 def measure(
-    model: nn.Module, image: np.ndarray, repeats: int, parts: Iterable[str] = _PARTS
+    model: nn.Module,
+    image: np.ndarray,
+    repeats: int,
+    parts: Iterable[str] = _PARTS,
+    exact: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """Everything about a model that has its words, on one picture."""
+    """Everything about a model that has its words, on one picture.
+
+    Args:
+        model: the model.
+        image: (H, W, 3) uint8.
+        repeats: turns.
+        parts: what is timed.
+        exact: the same in float32, if the model is in half precision.
+    """
     meter = Meter(next(model.parameters()).device)
     tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
-    def whole():
+    def whole(model=model):
         sample = SegDataSample(metainfo={"ori_shape": image.shape[:2]})
         data = model.data_preprocessor({"inputs": [tensor], "data_samples": [sample]}, False)
         return model.predict(**data)[0].pred_sem_seg.data[0]
@@ -301,12 +325,15 @@ def measure(
             one.again()
 
     plain_labels: deque[torch.Tensor] = deque(maxlen=1)
+    exact_labels: deque[torch.Tensor] = deque(maxlen=1)
 
     def plain():
         plain_labels.append(plain_loop(model, image))
 
     functions = {"floor": floor, "whole": whole, "plain": plain}
-    functions = {part: functions[part] for part in _PARTS if part in parts and repeats > 0}
+    if exact is not None:
+        functions["fp32"] = lambda: exact_labels.append(whole(exact))
+    functions = {part: of for part, of in functions.items() if part in parts and repeats > 0}
     report: dict[str, Any] = {"passes": _counted(one.name for one in calls), "parts": {}}
     if meter.device.type == "cpu":
         report["first"] = first
@@ -317,6 +344,8 @@ def measure(
     if "plain" in functions:  # is it the same method?
         agree = (plain_labels[-1].to(labels.device) == labels).float().mean()
         report["plain_agreement"] = float(agree)
+    if "fp32" in functions:
+        report["fp32_agreement"] = float((exact_labels[-1] == labels).float().mean())
     for part in functions:
         peaks = [turn["peak_mib"] for turn in taken[part]]
         entry: dict[str, Any] = {"peak_mib": None if None in peaks else max(peaks)}
@@ -333,6 +362,9 @@ def measure(
             entry["ratio"] = entry[clock] / base[clock]
             pairs = zip(entry[f"{clock}_all"], base[f"{clock}_all"], strict=True)
             entry["ratio_of_turns"] = statistics.median(one / other for one, other in pairs)
+    if {"whole", "fp32"} <= set(report["parts"]):
+        whole_of, exact_of = (report["parts"][part][clock] for part in ("whole", "fp32"))
+        report["times_as_fast_as_fp32"] = exact_of / whole_of
     report["classes_found"] = len(labels.unique())
     return report
 
@@ -376,8 +408,8 @@ def picture_of(size: tuple[int, int], path: str | None) -> np.ndarray:
         return np.array(image.convert("RGB").resize(size[::-1], Image.Resampling.BICUBIC))
 
 
-def build(name: str, args: argparse.Namespace, image: np.ndarray, classes: str) -> nn.Module:
-    """A model with its words."""
+def build(name: str, args: argparse.Namespace, precision: str | None = None) -> nn.Module:
+    """A model that has no words yet."""
     overrides: dict[str, Any] = json.loads(args.override)
     if args.random:
         overrides = {"templates": "none", "text_cache": False, **overrides}
@@ -387,20 +419,24 @@ def build(name: str, args: argparse.Namespace, image: np.ndarray, classes: str) 
             name,
             pretrained=None if args.random else True,
             device=args.device,
-            precision=args.precision,
+            precision=precision,
             **overrides,
         ).model
     if args.no_refiner:
         model.refiner = None
+    if args.compile:
+        model.compile_encoders()
+    return model
+
+
+def give_words(model: nn.Module, args: argparse.Namespace, image: np.ndarray, classes: str) -> None:
+    """A vocabulary, or as many words as are asked for."""
     if args.random and hasattr(model, "protocol"):
         count = int(classes) if classes.isdigit() else len(Vocabulary.load(classes))
         hear_words(model, image, count)
     else:
         count = [f"class {i}" for i in range(int(classes))] if classes.isdigit() else classes
         model.set_vocabulary(count)
-    if args.compile:
-        model.compile_encoders()
-    return model
 
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -411,7 +447,10 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     reports = []
     for name in args.models:
         for classes in args.classes:
-            model = build(name, args, image, classes)
+            model, exact = build(name, args), None
+            give_words(model, args, image, classes)
+            if args.precision not in (None, "fp32"):
+                model, exact = in_precision(model, build(name, args, args.precision)), model
             report = {
                 "model": name + (" without refinement" if args.no_refiner else ""),
                 "size": list(image.shape[:2]),
@@ -424,13 +463,16 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
                 "torch": torch.__version__,
                 "ovseg": ovseg.__version__,
                 "repeats": args.repeats,
-                **measure(model, image, args.repeats, args.parts),
+                **measure(model, image, args.repeats, args.parts, exact),
             }
             reports.append(report)
             _write(args.out, reports)
             if args.repeats == 0:
                 print(name, json.dumps(report["first"]), flush=True)
             print(table([report]).splitlines()[-1], flush=True)
+            if "times_as_fast_as_fp32" in report:
+                times, same = report["times_as_fast_as_fp32"], report["fp32_agreement"]
+                print(f"{times:.2f} times as fast as in float32, {same:.2%} of its labels")
     return reports
 
 
