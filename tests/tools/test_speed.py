@@ -58,6 +58,7 @@ def test_a_report_on_random_weights(speed, tmp_path):
         assert report["plain_agreement"] > 0.999
         assert report["passes"] == {"image_encoder.tokens": 1}
         assert report["first"]["image_encoder.tokens"] <= report["first"]["whole"]
+    assert reports[0]["times_first_vocabulary"] == 1 and reports[1]["times_first_vocabulary"] > 0
 
 
 def test_half_precision_is_put_beside_the_same_weights_in_float32(speed):
@@ -69,6 +70,16 @@ def test_half_precision_is_put_beside_the_same_weights_in_float32(speed):
     assert 0.9 < report["fp32_agreement"] < 1  # not of itself
     seconds = {part: report["parts"][part][report["clock"]] for part in ("whole", "fp32")}
     assert report["times_as_fast_as_fp32"] == seconds["fp32"] / seconds["whole"]
+
+
+def test_every_vocabulary_has_its_turn(speed, monkeypatch):
+    """Each costs as much as a clock says that jumps by the number of its classes."""
+    now = [0.0]
+    monkeypatch.setattr(speed.time, "process_time", lambda: now[0])
+    model = torch.nn.Linear(1, 1)
+    monkeypatch.setattr(speed, "labels_of", lambda *_: now.__setitem__(0, now[0] + model.classes))
+    words = [lambda model, count=count: setattr(model, "classes", count) for count in (4, 6, 2)]
+    assert speed.in_turns(model, None, words, 3) == [1, 1.5, 0.5]
 
 
 @pytest.mark.parametrize("name", ["proxyclip_vit-b16", "cliptrase_vit-b16", "trident_vit-b16"])

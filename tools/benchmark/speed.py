@@ -14,6 +14,9 @@ In one run, on one picture:
 With ``--precision bf16`` (or fp16) a fourth part, ``fp32``, is the method with the same weights and
 words in float32; how many times as fast it became is told, and which share of its labels stayed.
 
+With several vocabularies (``--classes 150 847``) the method is also run with each of them in turns,
+and what they cost beside the first is told.
+
 The first run of the method, which is not counted, is told as well (``first``, in seconds of the
 processor), with what its forward passes took; with ``--repeats 0`` it is all that is done.
 
@@ -244,6 +247,9 @@ def _stitched(logits) -> torch.Tensor:
 
 # -- words that are heard ------------------------------------------------------------------------
 
+#: What of a model knows its words.
+_HEARD = ("vocabulary", "query_to_class", "text", "protocol")
+
 
 @torch.no_grad()
 def hear_words(model: nn.Module, image: np.ndarray, count: int) -> None:
@@ -276,16 +282,53 @@ def hear_words(model: nn.Module, image: np.ndarray, count: int) -> None:
     model.protocol = dataclasses.replace(model.protocol, logit_scale=scale)
 
 
-@torch.no_grad()
-def in_precision(exact: nn.Module, half: nn.Module) -> nn.Module:
-    """The second model with the weights and the words of the first."""
-    half.load_state_dict(exact.state_dict())
-    half.vocabulary, half.protocol = exact.vocabulary, exact.protocol
-    half.text, half.query_to_class = exact.text.clone(), exact.query_to_class.clone()
-    return half
+def words_for(
+    model: nn.Module, args: argparse.Namespace, image: np.ndarray, classes: str
+) -> Callable[[nn.Module], Any]:
+    """Gives any model of the same weights a vocabulary, or as many words as are asked for."""
+    if not args.random or not hasattr(model, "protocol"):
+        names = [f"class {i}" for i in range(int(classes))] if classes.isdigit() else classes
+        return lambda model: model.set_vocabulary(names)
+    hear_words(model, image, int(classes) if classes.isdigit() else len(Vocabulary.load(classes)))
+    heard = {name: getattr(model, name) for name in _HEARD}
+
+    def give(model: nn.Module) -> None:
+        for name, value in heard.items():
+            setattr(model, name, value)
+
+    return give
 
 
 # -- the report ----------------------------------------------------------------------------------
+
+
+def labels_of(model: nn.Module, image: np.ndarray) -> torch.Tensor:
+    """The whole method: (H, W) labels of an image (H, W, 3) uint8."""
+    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    sample = SegDataSample(metainfo={"ori_shape": image.shape[:2]})
+    data = model.data_preprocessor({"inputs": [tensor], "data_samples": [sample]}, False)
+    return model.predict(**data)[0].pred_sem_seg.data[0]
+
+
+def in_turns(
+    model: nn.Module,
+    image: np.ndarray,
+    words: Iterable[Callable[[nn.Module], Any]],
+    repeats: int,
+) -> list[float]:
+    """What the whole method costs with some words beside the first ones, each in every turn."""
+    meter = Meter(next(model.parameters()).device)
+    clock = "wall" if meter.device.type == "cuda" else "cpu"
+    turns = []
+    for _ in range(repeats):
+        turns.append([])
+        for give in words:
+            give(model)
+            turns[-1].append(meter.turn(lambda: labels_of(model, image))[clock])
+    return [
+        statistics.median(one / first for first, one in pairs)
+        for pairs in ([(turn[0], turn[i]) for turn in turns] for i in range(len(turns[0])))
+    ]
 
 
 def measure(
@@ -305,12 +348,9 @@ def measure(
         exact: the same in float32, if the model is in half precision.
     """
     meter = Meter(next(model.parameters()).device)
-    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
-    def whole(model=model):
-        sample = SegDataSample(metainfo={"ori_shape": image.shape[:2]})
-        data = model.data_preprocessor({"inputs": [tensor], "data_samples": [sample]}, False)
-        return model.predict(**data)[0].pred_sem_seg.data[0]
+    def whole():
+        return labels_of(model, image)
 
     with recorded(model) as calls:
         labels_found: list[torch.Tensor] = []
@@ -332,7 +372,7 @@ def measure(
 
     functions = {"floor": floor, "whole": whole, "plain": plain}
     if exact is not None:
-        functions["fp32"] = lambda: exact_labels.append(whole(exact))
+        functions["fp32"] = lambda: exact_labels.append(labels_of(exact, image))
     functions = {part: of for part, of in functions.items() if part in parts and repeats > 0}
     report: dict[str, Any] = {"passes": _counted(one.name for one in calls), "parts": {}}
     if meter.device.type == "cpu":
@@ -429,16 +469,6 @@ def build(name: str, args: argparse.Namespace, precision: str | None = None) -> 
     return model
 
 
-def give_words(model: nn.Module, args: argparse.Namespace, image: np.ndarray, classes: str) -> None:
-    """A vocabulary, or as many words as are asked for."""
-    if args.random and hasattr(model, "protocol"):
-        count = int(classes) if classes.isdigit() else len(Vocabulary.load(classes))
-        hear_words(model, image, count)
-    else:
-        count = [f"class {i}" for i in range(int(classes))] if classes.isdigit() else classes
-        model.set_vocabulary(count)
-
-
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """One report for each model and vocabulary."""
     if args.threads:
@@ -446,13 +476,18 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     image = picture_of(tuple(args.size), args.image)
     reports = []
     for name in args.models:
-        for classes in args.classes:
-            model, exact = build(name, args), None
-            give_words(model, args, image, classes)
-            if args.precision not in (None, "fp32"):
-                model, exact = in_precision(model, build(name, args, args.precision)), model
+        model, exact = build(name, args), None
+        words = [words_for(model, args, image, classes) for classes in args.classes]
+        if args.precision not in (None, "fp32"):
+            model, exact = build(name, args, args.precision), model
+            model.load_state_dict(exact.state_dict())
+        shown = name + (" without refinement" if args.no_refiner else "")
+        for give in words:
+            for one in (model, exact):
+                if one is not None:
+                    give(one)
             report = {
-                "model": name + (" without refinement" if args.no_refiner else ""),
+                "model": shown,
                 "size": list(image.shape[:2]),
                 "classes": len(model.vocabulary),
                 "precision": args.precision or "fp32",
@@ -473,6 +508,13 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
             if "times_as_fast_as_fp32" in report:
                 times, same = report["times_as_fast_as_fp32"], report["fp32_agreement"]
                 print(f"{times:.2f} times as fast as in float32, {same:.2%} of its labels")
+        if len(words) > 1 and args.repeats > 0 and "whole" in args.parts:
+            costs = in_turns(model, image, words, args.repeats)
+            own = reports[-len(words) :]
+            for report, cost in zip(own, costs, strict=True):
+                report["times_first_vocabulary"] = cost
+                print(f"{shown}: {report['classes']} classes {cost:.3f} times {own[0]['classes']}")
+            _write(args.out, reports)
     return reports
 
 
