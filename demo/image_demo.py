@@ -3,6 +3,7 @@
 python demo/image_demo.py photo.jpg --classes cat sofa wall --out results
 python demo/image_demo.py photos/ "more/*.png" --classes ade20k-150 --model maskclip_vit-b16
 python demo/image_demo.py photo.jpg --classes cat sofa wall --model fcclip_nano --task panoptic
+torchrun --nproc_per_node 2 demo/image_demo.py photos/ --classes cat sofa wall
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from ovseg.apis.arguments import (
     positive,
 )
 from ovseg.apis.folder import KINDS, segment_folder
+from ovseg.apis.launching import add_launcher_argument, end_processes, start_processes
+from ovseg.apis.peers import Peers
 from ovseg.errors import OvsegError
 
+WAIT = 7 * 24 * 3600  # seconds
 EXIT_CODES = "0 all done, 1 some failed, 2 cannot start, 130 interrupted (run again to go on)"
 
 
@@ -48,6 +52,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--threads", type=positive, default=2, metavar="N", help="threads for reading and writing"
     )
+    add_launcher_argument(parser)
     return parse_model_arguments(parser, argv)
 
 
@@ -55,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit code."""
     args = parse_args(argv)
     try:
+        # A process may wait long for the last one: their pictures differ in size.
+        start_processes(args.launcher, backend="gloo", timeout=WAIT)
         report = segment_folder(
             lambda: ovseg.create_model(args.model, **args.model_options),
             args.inputs,
@@ -75,6 +82,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OvsegError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return exit_code(error)
+    finally:
+        first = Peers.of_this_run().rank == 0
+        end_processes()
+    if not first:
+        return 1 if report.failed else 0
     print(
         f"{len(report.done)} segmented, {len(report.skipped)} there already, "
         f"{len(report.failed)} failed; results are in {args.out}"

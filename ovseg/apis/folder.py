@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from ovseg.apis.inputs import ImageInput, load_image
 from ovseg.apis.outputs import Job, is_done, plan_jobs, source_of
+from ovseg.apis.peers import Peers
 from ovseg.apis.tasks import AnyResult
 from ovseg.errors import ImageError, SaveError
 from ovseg.version import __version__
@@ -79,6 +80,9 @@ def segment_folder(
     read ahead and results written behind by threads; a few batches at most are in memory. When
     interrupted (Ctrl-C), what is finished is kept and the same call goes on from there.
 
+    Where torch.distributed has connected several processes that all make this call, each segments
+    its share of the files, and the report is that of all; results are those of one process.
+
     Args:
         model: something with ``segment``, or a function that makes it, called when first needed.
         inputs: files, folders and globs; see ``ovseg.apis.inputs.list_images``.
@@ -105,6 +109,7 @@ def segment_folder(
     Raises:
         FileNotFoundError: no input file at all.
         SaveError: ``out`` cannot be written to, or the disk is full.
+        PeerError: another process failed.
         ValueError: ``save``, ``batch_size`` or ``threads`` is not possible.
     """
     unknown = sorted(set(save) - set(KINDS))
@@ -112,18 +117,7 @@ def segment_folder(
         raise ValueError(f"save holds {unknown[0]!r}; possible are {', '.join(KINDS)}.")
     if batch_size < 1 or threads < 1:
         raise ValueError(f"batch_size and threads must be at least 1, not {batch_size}, {threads}.")
-    failed: list[tuple[Path, str]] = []
-
-    def fail(path: Path, reason: str) -> None:
-        failed.append((path, reason))
-        if on_error is not None:
-            on_error(path, reason)
-        else:
-            logging.getLogger("ovseg").warning("%s", reason)
-
-    out = Path(out)
-    jobs = plan_jobs(inputs, out, recursive, on_missing=fail)
-    _check_writable(out)
+    out, peers = Path(out), Peers.of_this_run()
     settings = {"version": __version__, **(settings or {}), "classes": _describe(classes)}
     options = {}
     if task != "semantic":
@@ -133,25 +127,37 @@ def segment_folder(
         settings.update(task=task, things=None if things is None else things.tolist())
     digest = _digest(settings)
     kinds = [kind for kind in KINDS if kind in save and kind != "json"]
-    todo: list[Job] = []
-    skipped: list[Path] = []
-    taken = {os.path.abspath(job.source) for job in jobs}
-    for job in jobs:
-        try:
-            wanted = _names(job, kinds, overlay_format)
-            _check_not_inputs(job, wanted, taken)
-            done = not overwrite and is_done(job, digest, wanted)
-        except (SaveError, OSError) as error:
-            fail(job.source, str(error))
-            continue
-        if done:
-            skipped.append(job.source)
-        else:
-            todo.append(job)
-    if todo and not hasattr(model, "segment"):
-        model = model()
-    show = len(jobs) > 1 if progress is None else progress
+    failed = _Failures(on_error)
+
+    def plan() -> _Plan:
+        jobs = plan_jobs(inputs, out, recursive, on_missing=failed.add)
+        _check_writable(out)
+        todo: list[Job] = []
+        skipped: list[Path] = []
+        taken = {os.path.abspath(job.source) for job in jobs}
+        for job in jobs:
+            try:
+                wanted = _names(job, kinds, overlay_format)
+                _check_not_inputs(job, wanted, taken)
+                done = not overwrite and is_done(job, digest, wanted)
+            except (SaveError, OSError) as error:
+                failed.add(job.source, str(error))
+                continue
+            if done:
+                skipped.append(job.source)
+            else:
+                todo.append(job)
+        return _Plan(len(jobs), tuple(todo), tuple(skipped))
+
+    # Decided once: when a process looks, another may have finished something.
+    planned = peers.agree(plan)
+    own = peers.share(planned.todo)
+    with peers.together():
+        if own and not hasattr(model, "segment"):
+            model = model()
     finished: list[Path] = []
+    others = planned.jobs - len(planned.todo)  # there is nothing to be done for them
+    show = (planned.jobs > 1 if progress is None else progress) and peers.rank == 0
 
     def write(job: Job, result: AnyResult) -> None:
         result.save(
@@ -162,7 +168,8 @@ def segment_folder(
         )
 
     with (
-        tqdm(total=len(jobs), initial=len(jobs) - len(todo), unit="image", disable=not show) as bar,
+        peers.together(),
+        tqdm(total=others + len(own), initial=others, unit="image", disable=not show) as bar,
         ThreadPoolExecutor(threads) as readers,
         ThreadPoolExecutor(threads) as writers,  # left, also by Ctrl-C, when all is written
     ):
@@ -177,14 +184,14 @@ def segment_folder(
                 except SaveError as error:
                     if getattr(error.__cause__, "errno", None) in _HOPELESS:
                         raise
-                    fail(job.source, str(error))
+                    failed.add(job.source, str(error))
                 bar.update()
 
         def reject(job: Job, reason: str) -> None:
-            fail(job.source, reason)
+            failed.add(job.source, reason)
             bar.update()
 
-        for batch in _batches(_read_ahead(todo, readers, 2 * batch_size, reject), batch_size):
+        for batch in _batches(_read_ahead(own, readers, 2 * batch_size, reject), batch_size):
             for (job, image, source), result in _segment(model, batch, classes, options, reject):
                 run = {"settings": settings, "digest": digest, "source": source}
                 result = dataclasses.replace(
@@ -196,7 +203,35 @@ def segment_folder(
                 pending.append((job, writers.submit(write, job, result)))
             collect(leave=2 * threads)
         collect(leave=0)
-    return FolderReport(tuple(finished), tuple(skipped), tuple(failed))
+    done = peers.collect(finished)
+    if peers.count > 1:  # as one process would have done them
+        place = {job.source: i for i, job in enumerate(planned.todo)}
+        done.sort(key=place.__getitem__)
+    return FolderReport(tuple(done), planned.skipped, tuple(peers.collect(failed.told)))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How many files there are, which of them are to be segmented, and which are done."""
+
+    jobs: int
+    todo: tuple[Job, ...]
+    skipped: tuple[Path, ...]
+
+
+class _Failures:
+    """Files that fail, told of as it happens."""
+
+    def __init__(self, on_error: Callable[[Path, str], None] | None) -> None:
+        self.told: list[tuple[Path, str]] = []
+        self._on_error = on_error
+
+    def add(self, path: Path, reason: str) -> None:
+        self.told.append((path, reason))
+        if self._on_error is not None:
+            self._on_error(path, reason)
+        else:
+            logging.getLogger("ovseg").warning("%s", reason)
 
 
 _Loaded = tuple[Job, ImageInput, dict[str, Any]]

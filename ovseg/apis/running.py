@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
-from mmengine.dist import init_dist
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from torch import distributed, nn
+from torch import nn
 
+from ovseg.apis.launching import add_launcher_argument, end_processes, start_processes
 from ovseg.apis.presets import set_protocol
 from ovseg.errors import ConfigError, OvsegError
 from ovseg.utils.own_log import OwnLog
@@ -43,12 +41,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of whatever runs configs: processes, changed settings, the seed."""
-    parser.add_argument(
-        "--launcher",
-        choices=["none", "pytorch", "slurm", "mpi"],
-        default="none",
-        help="how several processes are started (none)",
-    )
+    add_launcher_argument(parser)
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -104,24 +97,22 @@ def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
 
 
 def prepare_launch(config: Config) -> None:
-    """Set the scope and start the process group, also where MMEngine cannot: without a GPU."""
+    """Set the scope and connect the processes of the run.
+
+    Raises:
+        ConfigError: The process was not started by the launcher's program.
+    """
     init_default_scope(config.default_scope)
-    if config.launcher == "none" or distributed.is_initialized():
-        return
-    settings = (config.get("env_cfg") or {}).get("dist_cfg", {})
-    if torch.cuda.is_available():
-        init_dist(config.launcher, **settings)
-    elif config.launcher == "pytorch" and get_device() == "cpu":
-        limit = datetime.timedelta(seconds=settings.get("timeout", 1800))
-        distributed.init_process_group("gloo", timeout=limit)
+    start_processes(config.launcher, **(config.get("env_cfg") or {}).get("dist_cfg", {}))
 
 
 class FrozenRunner(OwnLog, Runner):
-    """A runner for models that may have nothing to train, which says only what is news.
+    """A runner for models that are not trained, which says only what is news.
 
-    Torch refuses to wrap those for several processes; they need no wrapping, since there are no
-    gradients to share. Environment, config and hooks, which MMEngine prints before every run, are
-    in the record of the run and in the config that is written to the work directory.
+    They are not wrapped for several processes, since there are no gradients to share; torch refuses
+    it where nothing can be trained, and MMEngine's wrapper asks for a GPU. Environment, config and
+    hooks, which MMEngine prints before every run, are in the record of the run and in the config
+    that is written to the work directory.
     """
 
     def _log_env(self, env_cfg: dict) -> None:
@@ -132,9 +123,7 @@ class FrozenRunner(OwnLog, Runner):
         return ", ".join(type(hook).__name__ for hook in self.hooks)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """Wrap the model as MMEngine does if anything in it is trained, else only move it."""
-        if any(parameter.requires_grad for parameter in model.parameters()):
-            return super().wrap_model(model_wrapper_cfg, model)
+        """Only move the model."""
         return model.to(get_device())
 
 
@@ -159,5 +148,4 @@ def report_errors(run: Callable[[], int | None]) -> int:
         print("Interrupted; --resume goes on from here.", file=sys.stderr)  # noqa: T201
         return 130
     finally:
-        if distributed.is_available() and distributed.is_initialized():
-            distributed.destroy_process_group()
+        end_processes()

@@ -1,6 +1,8 @@
 import errno
 import json
 import os
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ from PIL import Image
 
 from ovseg.apis import SegmentationResult, segment_folder
 from ovseg.apis import folder as folder_module
-from ovseg.errors import ImageError, SaveError
+from ovseg.apis.launching import end_processes, start_processes
+from ovseg.errors import ImageError, PeerError, SaveError
+from tests.two_processes import run_two
 
 
 def files(folder):
@@ -329,3 +333,81 @@ def test_record_tells_the_settings(tmp_path, make_image, color_model):
     run = json.loads((tmp_path / "a.json").read_text())["info"]["run"]
     assert run["settings"]["precision"] == "fp32" and run["settings"]["classes"] == ["r", "g", "b"]
     assert run["source"]["bytes"] == path.stat().st_size
+
+
+def contents(folder):
+    return {name: (folder / name).read_bytes() for name in files(folder)}
+
+
+def told(report):
+    """A report as plain values, in an order of its own only where files failed."""
+    failed = sorted((path.name, reason) for path, reason in report.failed)
+    return [[p.name for p in report.done], sorted(p.name for p in report.skipped), failed]
+
+
+def test_two_processes_share_the_files(tmp_path, make_image, color_model):
+    for n in range(7):
+        make_image(f"in/{n}.png", seed=n)
+    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    alone = segment_folder(color_model, tmp_path / "in", tmp_path / "one")
+
+    def work(rank):
+        start_processes("pytorch", timeout=60)
+        color_model.batches.clear()
+        found = segment_folder(color_model, tmp_path / "in", tmp_path / "two")
+        assert 3 <= sum(color_model.batches) <= 4  # each a part
+        again = segment_folder(color_model, tmp_path / "in", tmp_path / "two")
+        end_processes()
+        assert sorted(told(again)[1]) == told(alone)[0]
+        return 0 if told(found) == told(alone) else 1
+
+    assert run_two(work) == [0, 0]
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+def test_a_killed_process_loses_nothing_that_is_finished(tmp_path, make_image, color_model):
+    for n in range(8):
+        make_image(f"in/{n}.png", seed=n)
+    out = tmp_path / "out"
+    segment = color_model.segment
+
+    def work(rank):
+        def killed(images, **options):
+            if rank == 1 and len(color_model.batches) == 2:
+                while len(list(out.glob("[135].json"))) < 2:  # written behind
+                    time.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return segment(images, **options)
+
+        start_processes("pytorch", timeout=60)
+        color_model.segment = killed
+        segment_folder(color_model, tmp_path / "in", out)
+        return 0
+
+    codes = run_two(work)
+    assert codes[1] == -signal.SIGKILL and codes[0] != 0
+    report = segment_folder(color_model, tmp_path / "in", out)
+    assert len(report.skipped) == 4 + 2 and len(report.done) == 2
+    segment_folder(color_model, tmp_path / "in", tmp_path / "one")
+    assert contents(out) == contents(tmp_path / "one")
+
+
+def test_processes_fail_together(tmp_path, make_image, color_model):
+    make_image("in/a.png"), make_image("in/b.png", seed=1)
+    (tmp_path / "file").write_text("not a folder")
+
+    def work(rank):
+        start_processes("pytorch", timeout=60)
+        failing = [color_model, lambda: 1 / 0][rank]
+        attempts = [
+            (color_model, tmp_path / "in", tmp_path / "file", (SaveError, PeerError)),
+            (color_model, tmp_path / "none", tmp_path / "out", (FileNotFoundError, PeerError)),
+            (failing, tmp_path / "in", tmp_path / "out", (PeerError, ZeroDivisionError)),
+        ]
+        for model, inputs, out, errors in attempts:
+            with pytest.raises(errors[rank]):
+                segment_folder(model, inputs, out)
+        end_processes()
+        return 0
+
+    assert run_two(work) == [0, 0]

@@ -13,6 +13,7 @@ import ovseg
 from ovseg.apis import PanopticResult, SegmentationResult
 from ovseg.errors import ConfigError, WeightsNotFoundError
 from tests.tiny import build_segmentor
+from tests.two_processes import run_two
 
 SCRIPT = Path(__file__).parents[2] / "demo" / "image_demo.py"
 NANO = ["--model", "maskclip_nano"]
@@ -195,3 +196,20 @@ def test_stuff_that_is_no_class(demo, photos, capsys):
     with pytest.raises(SystemExit) as ended:
         demo.main([str(photos), "--classes", "cat", "--stuff", "lawn"])
     assert ended.value.code == 2 and "--stuff: 'lawn' is given as stuff" in capsys.readouterr().err
+
+
+def test_two_processes(demo, asked, photos, tmp_path, capfd):
+    argv = [str(photos), "--classes", "cat", "sofa", *NANO, "--device", "cpu"]
+    assert demo.main([*argv, "--out", str(tmp_path / "one")]) == 0
+    two = [*argv, "--out", str(tmp_path / "two"), "--launcher", "pytorch"]
+    assert run_two(lambda rank: demo.main(two)) == [0, 0]
+    one = {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()}
+    assert len(one) == 6
+    assert {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()} == one
+
+
+def test_a_launcher_without_its_program(demo, asked, photos, monkeypatch, capsys):
+    monkeypatch.delenv("RANK", raising=False)
+    argv = [str(photos), "--classes", "cat", "sofa", *NANO, "--launcher", "pytorch"]
+    assert demo.main(argv) == 2
+    assert "torchrun starts, but RANK is not set" in capsys.readouterr().err
