@@ -143,3 +143,20 @@ def test_reproduce_writes_the_same_tables(tmp_path, monkeypatch):
     for found in (one, two):
         assert "ulm_2_leftImg8bit.png is empty" in found["cityscapes-19"]["problem"]
     assert not os.path.exists(tmp_path / "two/maskclip_nano/cityscapes-19/record.json")
+
+
+def test_a_model_with_trained_parts(tmp_path, monkeypatch):
+    write_voc(tmp_path / "data")
+    monkeypatch.setenv("OVSEG_DATA", str(tmp_path / "data"))
+    asked = ["fcclip_nano", "voc-20"]
+
+    def go(folder, *more):
+        return reproduce([*asked, "--out", str(tmp_path / folder), *more, *QUICK[:2]])
+
+    assert go("one") == 0
+    assert run_two(lambda rank: go("two", "--launcher", "pytorch")) == [0, 0]
+    one, two = (
+        json.loads((tmp_path / folder / "fcclip_nano.json").read_text())["comparisons"]
+        for folder in ("one", "two")
+    )
+    assert one == two and one[0]["scores"]
