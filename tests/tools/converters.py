@@ -13,6 +13,7 @@ import ade20k_panoptic  # noqa: E402
 import check_dataset  # noqa: E402
 import coco_object  # noqa: E402
 import conversion  # noqa: E402
+import conversion_record  # noqa: E402
 import pascal_context_60  # noqa: E402
 import pascal_context_459  # noqa: E402
 
@@ -23,6 +24,7 @@ __all__ = [
     "check_dataset",
     "coco_object",
     "conversion",
+    "conversion_record",
     "pascal_context_60",
     "pascal_context_459",
 ]

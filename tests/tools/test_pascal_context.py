@@ -93,6 +93,36 @@ def test_categories_outside_the_59_are_background(tmp_path):
     assert truth(PascalContext60, tmp_path) == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("arguments", [[], ["--overwrite"]])
+@pytest.mark.parametrize(
+    "tool, kind",
+    [(pascal_context_459, PascalContext459), (pascal_context_60, PascalContext60)],
+    ids=["459", "60"],
+)
+def test_a_list_that_grew_is_read_again(tmp_path, tool, kind, arguments):
+    for name in (NAME, "2008_000003"):
+        write_mat(tmp_path, name=name)
+    write_list(tmp_path)
+    assert run(tool, tmp_path) == 0
+    assert len(kind(data_root=str(tmp_path))) == 1
+    write_list(tmp_path, names=(NAME, "2008_000003"))
+    assert run(tool, tmp_path, *arguments) == 0
+    assert len(kind(data_root=str(tmp_path))) == 2
+    # Where no other list is there any more, its own still is.
+    (tmp_path / "ImageSets/Main/val.txt").unlink()
+    assert run(tool, tmp_path) == 0
+    assert len(kind(data_root=str(tmp_path))) == 2
+
+
+def test_a_list_of_other_hands_is_not_hidden_by_the_json(tmp_path, capsys):
+    write_json(tmp_path)
+    write_list(tmp_path, LIST, names=(NAME, "2008_000009"))
+    assert run(pascal_context_60, tmp_path) == 2
+    assert "names 1 that are none of them, the first is 2008_000009" in capsys.readouterr().err
+    assert run(pascal_context_60, tmp_path, "--overwrite") == 0
+    assert len(PascalContext60(data_root=str(tmp_path))) == 1
+
+
 def no_list(root):
     write_mat(root)
 

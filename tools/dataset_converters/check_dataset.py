@@ -15,7 +15,6 @@ Exit code 0: all is well; 1: something is missing or wrong; 2: the call was wron
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from conversion import parser_of, run_tool, runner
+from conversion_record import Record
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tqdm import tqdm
@@ -113,13 +113,19 @@ def open_dataset(name: str, root: Path):
 def origin(folder: Path) -> str | None:
     """What the converter that made a folder of label files said of itself."""
     for path in sorted(folder.glob("conversion*.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            settings = {k: v for k, v in content.items() if k != "converter"}
-            return f"{content['converter']}.py{f' ({settings})' if settings else ''}"
-        except (ValueError, KeyError, AttributeError, TypeError):
+        record = Record(path)
+        if record.mistake is not None:
             return f"a converter whose record {path} cannot be read"
+        settings = dict(record.settings)
+        if "converter" in settings:
+            name = settings.pop("converter")
+            return f"{name}.py{f' ({settings})' if settings else ''}"
     return None
+
+
+def half_replaced(folder: Path) -> bool:
+    """Whether a converter was interrupted while it replaced the label files of a folder."""
+    return any(Record(path).notes.get("replacing") for path in folder.glob("conversion*.json"))
 
 
 def histogram(classes: Sequence[str], found: Sequence[Found]) -> list[str]:
@@ -175,6 +181,11 @@ def check(arguments: argparse.Namespace) -> int:
         made = path and origin(Path(path).parent)
         if made:
             print(f"done: {Path(path).parent} was made by {made}")
+        if path and half_replaced(Path(path).parent):
+            wrong.append(
+                f"{Path(path).parent} holds old and new label files: replacing them was "
+                "interrupted; run the converter again."
+            )
     chosen = range(count)
     if arguments.images and arguments.images < count:
         chosen = np.unique(np.linspace(0, count - 1, arguments.images).astype(int)).tolist()

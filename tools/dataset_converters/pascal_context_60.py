@@ -15,7 +15,8 @@ there is taken):
         taken and the others become background
 
 Writes SegmentationClassContext/*.png (0 background, then the classes in alphabetical order) and,
-where it is missing, ImageSets/SegmentationContext/<split>.txt.
+where it is missing or this tool wrote it, ImageSets/SegmentationContext/<split>.txt. A list of
+other hands stays; it is an error if it names other images than the json.
 
 The same command goes on where an earlier one was interrupted.
 """
@@ -37,7 +38,6 @@ from conversion import (
     parser_of,
     read_json,
     run_tool,
-    write_names,
 )
 from pascal_context import NUM_CLASSES, image_list, image_names, read_label_map
 from pycocotools import mask as rle
@@ -97,17 +97,17 @@ def convert(arguments: argparse.Namespace) -> None:
         raise DatasetError(
             f"{root} holds no {missing}; --help says where to get it, and that ROOT is VOC2010."
         )
+    out = root / "SegmentationClassContext"
+    record = out / f"conversion_{split}.json"
     if source == "json":
         of_image, make = _from_json(root / JSON, split), from_segments
     else:
-        names = image_names(root, split)
+        names = image_names(root, split, record)
         of_image, make = {name: (root / "trainval" / f"{name}.mat",) for name in names}, from_mat
-    out = root / "SegmentationClassContext"
     jobs = [Job((out / f"{name}.png",), inputs) for name, inputs in of_image.items()]
-    write_names(image_list(root, split), list(of_image))
     settings = dict(converter="pascal_context_60", source=source)
-    record = out / f"conversion_{split}.json"
-    done = convert_all(jobs, make, record, settings, arguments.workers, arguments.overwrite)
+    listed = (image_list(root, split), list(of_image))
+    done = convert_all(jobs, make, record, settings, arguments.workers, arguments.overwrite, listed)
     print(f"{len(jobs)} label files from {source} in {out}, {done} of them new.")
 
 
