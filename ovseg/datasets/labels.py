@@ -122,7 +122,8 @@ class LabelReader:
             if segment == 0:  # unlabelled
                 continue
             category = category_of.get(segment)
-            known = category is not None and category < len(table) and table[category] != INVALID
+            known = category is not None and 0 <= category < len(table)
+            known = known and table[category] != INVALID
             if not known:
                 raise DatasetError(
                     f"Mask {path} holds segment {segment}, which its annotation file gives no "

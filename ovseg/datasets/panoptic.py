@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ovseg.datasets.entries import IDENTIFIER, NUMBER, check_entries
 from ovseg.datasets.labels import LabelReader, read_index_mask, read_panoptic_ids
 from ovseg.errors import DatasetError
 
@@ -38,17 +39,15 @@ def groups_of(things: Collection[int], num_classes: int) -> dict[str, list[int]]
 
 
 def read_panoptic_json(path: str | Path) -> dict:
-    """Content of an annotation file in COCO's panoptic layout.
+    """Content of an annotation file in COCO's panoptic layout, with all that is read of it later.
 
     Raises:
-        DatasetError: It is missing, cannot be read, or is something else.
+        DatasetError: It is missing, cannot be read, is something else, or an entry is not whole.
     """
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        for entry in content["annotations"][:1]:
-            entry["file_name"], entry["segments_info"], entry["image_id"]
-        content["categories"], content["images"]
+        content["annotations"], content["categories"], content["images"]
     except FileNotFoundError as error:
         raise DatasetError(
             f"Annotation file {path} does not exist; check data_root of the dataset."
@@ -57,6 +56,16 @@ def read_panoptic_json(path: str | Path) -> dict:
         raise DatasetError(
             f"Annotation file {path} is not a COCO panoptic file ({error!r}); fetch it again."
         ) from error
+    check_entries(content["categories"], f"categories of {path}", dict(id=(int,)))
+    fields = dict(id=IDENTIFIER, file_name=(str,))
+    check_entries(content["images"], f"images of {path}", fields)
+    fields = dict(image_id=IDENTIFIER, file_name=(str,), segments_info=(list,))
+    check_entries(content["annotations"], f"annotations of {path}", fields)
+    fields = dict(id=(int,), category_id=(int,))
+    optional = dict(iscrowd=(int, bool), area=(*NUMBER, type(None)))
+    for entry in content["annotations"]:
+        place = f"segments_info of {entry['file_name']} in {path}"
+        check_entries(entry["segments_info"], place, fields, optional)
     return content
 
 

@@ -200,6 +200,20 @@ def category_that_is_none(root):
     ]
 
 
+def negative_category(root):
+    coco(root, segments=[dict(id=1000, category_id=-1)], ids=(0, 0, 0, 1000)).check_masks()
+
+
+def categories_of_no_kind(root):
+    coco(root)
+    write(root / "annotations/panoptic_val2017.json", [dict(id=1, name="person")], SEGMENTS)
+    COCOPanoptic133(data_root=str(root))
+
+
+def image_without_name(root):
+    coco(root, images=[dict(id="7")])
+
+
 def segment_listed_twice(root):
     coco(root, segments=[*SEGMENTS, SEGMENTS[0]], pipeline=LOAD)[0]
 
@@ -297,6 +311,9 @@ def folder_of_too_many_classes(root):
 WRONG = {
     id_that_is_not_listed: r"7\.png holds segment 9, which its annotation",
     category_that_is_none: r"Segment 1000 of .*7\.png is of category 4, which is none of the 3",
+    negative_category: r"7\.png holds segment 1000, which its annotation file gives no known",
+    categories_of_no_kind: r"Entry 0 of categories of .*val2017\.json has no 'isthing'",
+    image_without_name: r"Entry 0 of images of .*panoptic_val2017\.json has no 'file_name'",
     segment_listed_twice: r"lists segment 1000 twice",
     segment_zero: r"lists segment 0 though 0 means",
     other_size: r"7\.png is 8 x 4 pixels but its image .*7\.jpg is 8 x 5",

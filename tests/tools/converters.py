@@ -16,6 +16,7 @@ import conversion  # noqa: E402
 import conversion_record  # noqa: E402
 import pascal_context_60  # noqa: E402
 import pascal_context_459  # noqa: E402
+import shapes  # noqa: E402
 
 __all__ = [
     "CONVERTERS",
@@ -27,4 +28,5 @@ __all__ = [
     "conversion_record",
     "pascal_context_60",
     "pascal_context_459",
+    "shapes",
 ]

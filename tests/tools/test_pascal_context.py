@@ -191,3 +191,40 @@ def test_a_json_of_something_else(tmp_path, capsys):
     (tmp_path / "trainval_merged.json").write_text('{"images": [], "annos_segmentation": []}')
     assert run(pascal_context_60, tmp_path) == 2
     assert "has no images of the phase 'val'" in capsys.readouterr().err
+
+
+def without_phase(content):
+    content["images"][1].pop("phase")
+
+
+def of_another_size(content):
+    content["images"][0]["height"] = 5
+
+
+def of_a_negative_category(content):
+    content["annos_segmentation"][1]["category_id"] = -3
+
+
+def without_a_region(content):
+    content["annos_segmentation"][2].pop("segmentation")
+
+
+SPOILED = {
+    without_phase: "Entry 1 of images of FILE has no 'phase'",
+    of_another_size: f"Segment 0 of image {NAME} in FILE cannot be drawn: its run-length encoding "
+    "is of size [4, 5] but the image of [5, 5]",
+    of_a_negative_category: f"Segment 1 of image {NAME} in FILE is of category -3, which is none",
+    without_a_region: "Entry 2 of annos_segmentation of FILE has no 'segmentation'",
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED, ids=lambda f: f.__name__)
+def test_a_json_with_entries_that_are_not_whole(tmp_path, capsys, spoil):
+    write_json(tmp_path)
+    path = tmp_path / "trainval_merged.json"
+    content = json.loads(path.read_text())
+    spoil(content)
+    path.write_text(json.dumps(content))
+    assert run(pascal_context_60, tmp_path) == 2
+    assert SPOILED[spoil] in capsys.readouterr().err.replace(str(path), "FILE")
+    assert not list(tmp_path.glob("SegmentationClassContext/*.png"))
