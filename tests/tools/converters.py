@@ -17,6 +17,7 @@ import conversion_record  # noqa: E402
 import pascal_context_60  # noqa: E402
 import pascal_context_459  # noqa: E402
 import shapes  # noqa: E402
+import workers  # noqa: E402
 
 __all__ = [
     "CONVERTERS",
@@ -29,4 +30,5 @@ __all__ = [
     "pascal_context_60",
     "pascal_context_459",
     "shapes",
+    "workers",
 ]

@@ -22,11 +22,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from conversion import parser_of, run_tool, runner
+from conversion import parser_of, run_tool
 from conversion_record import Record
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tqdm import tqdm
+from workers import runner
 
 import ovseg.registry  # noqa: F401 (registers the datasets)
 from ovseg.apis.reproduction import known_benchmarks

@@ -10,11 +10,8 @@ import argparse
 import io
 import json
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +20,7 @@ import numpy as np
 from conversion_record import Record
 from PIL import Image
 from tqdm import tqdm
+from workers import runner, terminated_as_interrupted
 
 from ovseg.apis.storage import write_files
 from ovseg.errors import DatasetError, OvsegError, SaveError
@@ -74,6 +72,7 @@ def convert_all(
         DatasetError: The folder holds label files of another origin, an input is not usable, or
             there are no jobs.
         SaveError: A file cannot be written.
+        PeerError: A worker was ended from outside.
     """
     if not jobs:
         raise DatasetError(f"There is nothing to make in {record.parent}; fetch the source again.")
@@ -161,20 +160,6 @@ def _do(make: Callable[..., Sequence[bytes]], job: Job) -> None:
     write_files(dict(zip(job.targets, make(*job.arguments), strict=True)))
 
 
-@contextmanager
-def runner(workers: int) -> Iterator[Callable]:
-    """`map`, in this process or in others that leave Ctrl-C to this one."""
-    if not workers:
-        yield map
-        return
-    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(workers, initializer=ignore)
-    try:
-        yield partial(pool.map, chunksize=4)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 # ------------------------------------------------------------ files
 
 
@@ -241,7 +226,8 @@ def _count(text: str) -> int:
 def run_tool(run: Callable[[], int | None]) -> int:
     """Run a tool: mistakes a user can mend end in one line and exit code 2."""
     try:
-        return run() or 0
+        with terminated_as_interrupted():
+            return run() or 0
     except OvsegError as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         return 2
