@@ -300,6 +300,21 @@ def unknown_list(root):
     return FolderDataset(data_root=str(root), classes=["x"], ann_file="missing.txt")
 
 
+def empty_list(root):
+    listed_847(root, "")
+
+
+def list_with_a_name_twice(root):
+    listed_847(root, "ADE_val_1\nADE_val_1\n")
+
+
+def listed_847(root, names):
+    image(root / "images_detectron2/validation/ADE_val_1.jpg")
+    mask(root / "annotations_detectron2/validation/ADE_val_1.tif", rows(0, 0, 0, 0))
+    (root / "validation.txt").write_text(names)
+    return ADE20K847(data_root=str(root))
+
+
 def too_many_labels(root):
     image(root / "images/a.jpg")
     mask(root / "masks/a.png", rows(0, 1, 2, 3))
@@ -314,10 +329,7 @@ def other_size(root):
 
 
 def unfinished_conversion(root):
-    image(root / "images_detectron2/validation/ADE_val_1.jpg")
-    mask(root / "annotations_detectron2/validation/ADE_val_1.tif", rows(0, 0, 0, 0))
-    (root / "validation.txt").write_text("ADE_val_1\nADE_val_2\n")
-    return ADE20K847(data_root=str(root))
+    listed_847(root, "ADE_val_1\nADE_val_2\n")
 
 
 def pixel_map_of_another_set(root):
@@ -340,6 +352,8 @@ WRONG = {
     no_annotations: r"panoptic_val2017\.json of COCOPanoptic133 does not exist",
     broken_annotations: r"panoptic_val2017\.json is not a COCO panoptic file",
     no_cityscapes_masks: r"Neither .*labelTrainIds\.png nor .*labelIds\.png",
+    empty_list: r"validation\.txt is empty",
+    list_with_a_name_twice: r"validation\.txt names 1 images more than once",
     unknown_list: r"missing\.txt of FolderDataset does not exist",
     too_many_labels: r"a\.png holds the label\(s\) 2, 3",
     other_size: r"a\.png is 8 x 4 pixels but its image .*a\.jpg is 8 x 5",

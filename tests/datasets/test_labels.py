@@ -103,3 +103,11 @@ def test_masks_that_cannot_be_read(tmp_path, content, panoptic):
         path.write_bytes(content)
     with pytest.raises(DatasetError, match=r"m\.png (does not exist|cannot be read)"):
         LabelReader(3, 255, index_lookup(3), panoptic=panoptic).read(path)
+
+
+@pytest.mark.parametrize("panoptic", [False, True])
+def test_a_mask_of_too_many_pixels(tmp_path, monkeypatch, panoptic):
+    path = write(tmp_path / "m.png", np.zeros((5, 5), np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(DatasetError, match=r"m\.png has more than .* pixels, .* into parts"):
+        LabelReader(3, 255, index_lookup(3), panoptic=panoptic).read(path)

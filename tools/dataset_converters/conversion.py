@@ -218,9 +218,22 @@ def parser_of(
 
 
 def _count(text: str) -> int:
-    if int(text) < 0:
-        raise ValueError
-    return int(text)
+    return _at_least(0, text)
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 or more, as the type of an argument."""
+    return _at_least(1, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"give a whole number of {least} or more, not {text!r}")
+    return number
 
 
 def run_tool(run: Callable[[], int | None]) -> int:
