@@ -139,7 +139,7 @@ class InstanceIdReader:
         class_of: Class number in the file to class index.
         things: (C,) bool, whether each class is a thing. Stuff is one segment a class.
         void: Values without a class.
-        others_void: Whether class numbers outside ``class_of`` are void too; else they are errors.
+        void_classes: Class numbers that are void; others outside ``class_of`` are errors.
         bare_below: Values below this are class numbers without an instance, as 26 of Cityscapes'
             ``instanceIds`` (beside 26000, its first instance).
     """
@@ -147,7 +147,7 @@ class InstanceIdReader:
     class_of: Mapping[int, int] = field(repr=False)
     things: Sequence[bool] = field(repr=False)
     void: frozenset[int] = frozenset()
-    others_void: bool = False
+    void_classes: frozenset[int] = frozenset()
     bare_below: int = 0
 
     def read(self, path: str | Path, segments: object = None) -> Truth:
@@ -167,7 +167,7 @@ class InstanceIdReader:
             number, instance = (value, -1) if bare else divmod(value, 1000)
             label = self.class_of.get(number)
             if label is None:
-                if self.others_void:
+                if number in self.void_classes:
                     continue
                 raise DatasetError(
                     f"Mask {path} holds the value {value}, that is class {number}, which is none "

@@ -123,7 +123,19 @@ def annotations_that_are_no_list(root):
     return spoiled(root, lambda c: c.update(annotations={"1": {}}))
 
 
+def labels_of_version_2_alone(root):
+    write(root, "v2.0")
+    return MapillaryVistas65(data_root=str(root))
+
+
+def segments_of_version_2_alone(root):
+    write(root, "v2.0")
+    return MapillaryPanoptic65(data_root=str(root))
+
+
 MISTAKES = {
+    labels_of_version_2_alone: r"Folder of masks .* masks of version 1\.2, .* or v1\.2/labels \(of",
+    segments_of_version_2_alone: r"Folder of masks .*v1\.2/labels of MapillaryPanoptic65 does not",
     second_entry_without_segments: r"Entry 1 of annotations of .*2018\.json has no 'segments_info'",
     segment_without_category: rf"Entry 2 of segments_info of {NAME}\.png in .* no 'category_id'",
     category_without_id: r"Entry 64 of categories of .*panoptic_2018\.json has no 'id'",

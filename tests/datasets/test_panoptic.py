@@ -264,6 +264,13 @@ def ade20k_split(root):
     ADE20KPanoptic150(data_root=str(root), split="test")
 
 
+def cityscapes_of_unknown_ids(root):
+    dataset = cityscapes(root)
+    path = next(root.rglob("*instanceIds.png"))
+    mask(path, rows(4, 7, 29003, 34001, dtype=np.uint16))  # 29, caravan, is void
+    dataset.check_masks()
+
+
 def cityscapes_without_instances(root):
     cityscapes(root)
     next(root.rglob("*instanceIds.png")).unlink()
@@ -324,6 +331,7 @@ WRONG = {
     ade20k_without_a_png: r"1 of 1 masks of ADE20KPanoptic150 are missing.*panoptic_val/A\.png",
     ade20k_of_other_categories: r"has 3 categories, not the 150",
     ade20k_split: r"split is 'val' or 'train', not 'test'",
+    cityscapes_of_unknown_ids: r"holds the value 34001, that is class 34, which is none of the 19",
     cityscapes_without_instances: r"1 of 1 masks of CityscapesPanoptic19 are missing",
     folder_without_annotation: r"lists the image 8\.jpg but has no annotation for it",
     folder_of_foreign_categories: r"Category 12 of .*segments\.json, 'Lawn', is none of the 2",

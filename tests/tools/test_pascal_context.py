@@ -157,8 +157,8 @@ WRONG = {
     missing_mat: r"2008_000003.mat does not exist; trainval.tar.gz",
     not_matlab: r"2008_000003.mat is no MATLAB file with a LabelMap",
     other_variable: r"2008_000003.mat is no MATLAB file with a LabelMap",
-    too_many_classes: r"2008_000003.mat holds 1 to 460, not 0 to 459",
-    not_a_map: r"2008_000003.mat is not a map of numbers",
+    too_many_classes: r"2008_000003.mat holds 1 to 460, not 0 to 459; fetch it again. trainval.tar",
+    not_a_map: r"2008_000003.mat is not a map of numbers but <U4 of (1,); fetch it again. trainval",
 }
 
 

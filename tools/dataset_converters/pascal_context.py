@@ -70,11 +70,13 @@ def read_label_map(path: Path) -> np.ndarray:
         ) from error
     if labels.ndim != 2 or labels.dtype.kind not in "uif":
         raise DatasetError(
-            f"LabelMap of {path} is not a map of numbers but {labels.dtype} of {labels.shape}."
+            f"LabelMap of {path} is not a map of numbers but {labels.dtype} of {labels.shape}; "
+            f"fetch it again. {MAT_SOURCE}"
         )
     labels = labels.astype(np.int64)
     if labels.size and not 0 <= labels.min() <= labels.max() <= NUM_CLASSES:
         raise DatasetError(
-            f"LabelMap of {path} holds {labels.min()} to {labels.max()}, not 0 to {NUM_CLASSES}."
+            f"LabelMap of {path} holds {labels.min()} to {labels.max()}, not 0 to {NUM_CLASSES}; "
+            f"fetch it again. {MAT_SOURCE}"
         )
     return labels
