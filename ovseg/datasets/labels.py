@@ -113,7 +113,7 @@ class LabelReader:
             labels = self._from_segments(path, segments or (), table)
         else:
             raw = read_index_mask(path)
-            inside = raw < len(table)
+            inside = (raw >= 0) & (raw < len(table))  # a negative index would count from the end
             labels = table[np.where(inside, raw, 0)]
             wrong = (labels == INVALID) | ~inside
             if wrong.any():

@@ -157,7 +157,12 @@ class InstanceIdReader:
             DatasetError: The file cannot be read, or holds a class that is none.
         """
         raw = read_index_mask(path)
-        count = np.bincount(raw.ravel()) if raw.min(initial=0) >= 0 else np.zeros(0)
+        if raw.min(initial=0) < 0:
+            raise DatasetError(
+                f"Mask {path} holds the value {raw.min()}, which is no class and instance; values "
+                "are 1000 * class + instance."
+            )
+        count = np.bincount(raw.ravel())
         table = np.zeros(len(count), np.int32)
         records: dict[tuple[int, int], dict] = {}
         for value in np.flatnonzero(count).tolist():

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ovseg.datasets.builtin import (
     ADE20K150,
@@ -271,6 +272,13 @@ def cityscapes_of_unknown_ids(root):
     dataset.check_masks()
 
 
+def cityscapes_of_negative_ids(root):
+    dataset = cityscapes(root)
+    path = next(root.rglob("*instanceIds.png"))
+    Image.fromarray(rows(4, 7, 26, -1, dtype=np.int32)).save(path, "TIFF")
+    dataset.check_masks()
+
+
 def cityscapes_without_instances(root):
     cityscapes(root)
     next(root.rglob("*instanceIds.png")).unlink()
@@ -332,6 +340,7 @@ WRONG = {
     ade20k_of_other_categories: r"has 3 categories, not the 150",
     ade20k_split: r"split is 'val' or 'train', not 'test'",
     cityscapes_of_unknown_ids: r"holds the value 34001, that is class 34, which is none of the 19",
+    cityscapes_of_negative_ids: r"instanceIds\.png holds the value -1, which is no class",
     cityscapes_without_instances: r"1 of 1 masks of CityscapesPanoptic19 are missing",
     folder_without_annotation: r"lists the image 8\.jpg but has no annotation for it",
     folder_of_foreign_categories: r"Category 12 of .*segments\.json, 'Lawn', is none of the 2",

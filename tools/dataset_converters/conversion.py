@@ -62,7 +62,6 @@ def convert_all(
         settings: What the label files depend on.
         workers: Processes to use; 0 works in this one.
         overwrite: Make the files of all jobs again, see `_overwrite_all`.
-
         names: A list of images to write along, and the names in it (see `Record.write_list`).
 
     Returns:
