@@ -12,6 +12,7 @@ from mmseg.datasets import BaseSegDataset
 
 from ovseg.datasets.labels import LabelReader, index_lookup
 from ovseg.datasets.layouts import Layout, find_layout
+from ovseg.datasets.lists import read_names
 from ovseg.errors import DatasetError
 from ovseg.registry import TRANSFORMS
 
@@ -211,8 +212,7 @@ class SegmentationDataset(BaseSegDataset):
                 f"(now {self.data_root!r}), or name another list in ann_file ('' uses all images)."
                 f"{self._how_to_get()}"
             )
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [line.strip() for line in lines if line.strip()]
+        return read_names(path)
 
 
 def _names_in(folder: Path, suffix: str) -> list[str]:

@@ -19,8 +19,10 @@ from ovseg.registry import DATASETS
 __all__ = ["Cityscapes19", "CityscapesPanoptic19"]
 
 #: ``labelIds`` of the evaluated classes, in the order of their ``trainId`` (labels.py of
-#: cityscapesScripts); all others are void.
+#: cityscapesScripts).
 _LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+#: The other ids of labels.py, which are void. License plates, -1, are not drawn into the masks.
+_VOID_IDS = frozenset(range(34)) - frozenset(_LABEL_IDS)
 
 
 @DATASETS.register_module()
@@ -69,13 +71,9 @@ class Cityscapes19(SegmentationDataset):
         return info
 
     def _label_id_table(self) -> np.ndarray:
-        return index_lookup(
-            19,
-            self.ignore_index,
-            raw_to_class={raw: k for k, raw in enumerate(_LABEL_IDS)},
-            other_raw=self.ignore_index,
-            kept=self.kept_classes(),
-        )
+        void = dict.fromkeys((*_VOID_IDS, 255), self.ignore_index)  # 255: -1 in 8 bits
+        raw = void | {raw: k for k, raw in enumerate(_LABEL_IDS)}
+        return index_lookup(19, self.ignore_index, raw_to_class=raw, kept=self.kept_classes())
 
 
 @DATASETS.register_module()
@@ -84,7 +82,8 @@ class CityscapesPanoptic19(Cityscapes19):
 
     The segments are read from the ``*_gtFine_instanceIds.png`` that the download brings, by the
     rules of the benchmark's own preparation (cityscapesScripts, ``createPanopticImgs``): things
-    that were not told apart are crowds, classes that are not evaluated are void.
+    that were not told apart are crowds, classes that are not evaluated are void, and numbers that
+    are no class are errors.
 
     Args:
         data_root: Folder that holds the dataset.
@@ -116,7 +115,9 @@ class CityscapesPanoptic19(Cityscapes19):
             raise DatasetError(f"{type(self).__name__} has all its 19 classes or none.")
         things = [i in self._metainfo["groups"]["thing"] for i in range(19)]
         class_of = {raw: index for index, raw in enumerate(_LABEL_IDS)}
-        self.panoptic_reader = InstanceIdReader(class_of, things, others_void=True, bare_below=1000)
+        self.panoptic_reader = InstanceIdReader(
+            class_of, things, void_classes=_VOID_IDS, bare_below=1000
+        )
         if not lazy_init:
             self.full_init()
 

@@ -10,6 +10,7 @@ from mmseg.datasets import COCOStuffDataset
 
 from ovseg.datasets.base import SegmentationDataset
 from ovseg.datasets.benchmark_names import benchmark_palette
+from ovseg.datasets.entries import check_entries
 from ovseg.datasets.label_ids import COCO_STUFF_RAW
 from ovseg.datasets.labels import INVALID, LabelReader, index_lookup
 from ovseg.datasets.layouts import Layout
@@ -66,6 +67,8 @@ class COCOPanoptic133(SegmentationDataset):
             )
         self._content: dict | None = read_panoptic_json(path)
         self._categories = categories = self._content["categories"]
+        fields = dict(name=(str,), isthing=(int, bool))
+        check_entries(categories, f"categories of {path}", fields, dict(color=(list,)))
         things = [i for i, c in enumerate(categories) if c["isthing"]]
         info = dict(
             classes=tuple(c["name"] for c in categories),

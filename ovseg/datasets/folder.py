@@ -43,11 +43,14 @@ def read_class_words(path: str | Path) -> list[list[str]]:
 
 
 def class_file(classes: object, data_root: str | None) -> Path | None:
-    """The file that ``classes`` names, first looked for below ``data_root``; None for a list."""
+    """The file that ``classes`` names; None for a list.
+
+    It is looked for below ``data_root`` first, which is also where it is missed.
+    """
     if not isinstance(classes, (str, Path)):
         return None
     beside = Path(data_root or "") / classes
-    return beside if beside.is_file() else Path(classes)
+    return Path(classes) if Path(classes).is_file() and not beside.is_file() else beside
 
 
 @DATASETS.register_module()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,21 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ovseg.errors import DatasetError
+from ovseg.utils.images import MAX_PIXELS
 
 __all__ = ["LabelReader", "index_lookup", "read_index_mask", "read_panoptic_ids"]
+
+#: What Pillow raises where a file is damaged.
+_UNREADABLE = (
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    IndexError,
+    KeyError,
+)
 
 #: Marks raw values that no class and no void value stands for.
 INVALID = -2
@@ -99,7 +113,7 @@ class LabelReader:
             labels = self._from_segments(path, segments or (), table)
         else:
             raw = read_index_mask(path)
-            inside = raw < len(table)
+            inside = (raw >= 0) & (raw < len(table))  # a negative index would count from the end
             labels = table[np.where(inside, raw, 0)]
             wrong = (labels == INVALID) | ~inside
             if wrong.any():
@@ -122,7 +136,8 @@ class LabelReader:
             if segment == 0:  # unlabelled
                 continue
             category = category_of.get(segment)
-            known = category is not None and category < len(table) and table[category] != INVALID
+            known = category is not None and 0 <= category < len(table)
+            known = known and table[category] != INVALID
             if not known:
                 raise DatasetError(
                     f"Mask {path} holds segment {segment}, which its annotation file gives no "
@@ -146,7 +161,12 @@ def _open(path: str | Path) -> Image.Image:
         raise DatasetError(
             f"Mask {path} does not exist; check data_root and data_prefix of the dataset."
         ) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except Image.DecompressionBombError as error:
+        raise DatasetError(
+            f"Mask {path} has more than {MAX_PIXELS} pixels, the most that is read; cut it and its "
+            "image into parts."
+        ) from error
+    except _UNREADABLE as error:
         raise DatasetError(
             f"Mask {path} cannot be read ({error}); fetch or write it again."
         ) from error

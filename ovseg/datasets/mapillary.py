@@ -46,7 +46,8 @@ class MapillaryVistas65(SegmentationDataset):
     )
     HOW_TO_GET = (
         "Mapillary Vistas (release 1.2 or 2.0) is at https://www.mapillary.com/dataset/vistas, "
-        "after registration; unpack it so that {data_root}/validation/images is there."
+        "after registration; unpack it so that {data_root}/validation holds images and, with the "
+        "masks of version 1.2, labels (of release 1.2) or v1.2/labels (of release 2.0)."
     )
 
     def make_label_reader(self) -> LabelReader:

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ovseg.datasets.entries import IDENTIFIER, NUMBER, check_entries
 from ovseg.datasets.labels import LabelReader, read_index_mask, read_panoptic_ids
 from ovseg.errors import DatasetError
 
@@ -38,17 +39,15 @@ def groups_of(things: Collection[int], num_classes: int) -> dict[str, list[int]]
 
 
 def read_panoptic_json(path: str | Path) -> dict:
-    """Content of an annotation file in COCO's panoptic layout.
+    """Content of an annotation file in COCO's panoptic layout, with all that is read of it later.
 
     Raises:
-        DatasetError: It is missing, cannot be read, or is something else.
+        DatasetError: It is missing, cannot be read, is something else, or an entry is not whole.
     """
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        for entry in content["annotations"][:1]:
-            entry["file_name"], entry["segments_info"], entry["image_id"]
-        content["categories"], content["images"]
+        content["annotations"], content["categories"], content["images"]
     except FileNotFoundError as error:
         raise DatasetError(
             f"Annotation file {path} does not exist; check data_root of the dataset."
@@ -57,6 +56,16 @@ def read_panoptic_json(path: str | Path) -> dict:
         raise DatasetError(
             f"Annotation file {path} is not a COCO panoptic file ({error!r}); fetch it again."
         ) from error
+    check_entries(content["categories"], f"categories of {path}", dict(id=(int,)))
+    fields = dict(id=IDENTIFIER, file_name=(str,))
+    check_entries(content["images"], f"images of {path}", fields)
+    fields = dict(image_id=IDENTIFIER, file_name=(str,), segments_info=(list,))
+    check_entries(content["annotations"], f"annotations of {path}", fields)
+    fields = dict(id=(int,), category_id=(int,))
+    optional = dict(iscrowd=(int, bool), area=(*NUMBER, type(None)))
+    for entry in content["annotations"]:
+        place = f"segments_info of {entry['file_name']} in {path}"
+        check_entries(entry["segments_info"], place, fields, optional)
     return content
 
 
@@ -130,7 +139,7 @@ class InstanceIdReader:
         class_of: Class number in the file to class index.
         things: (C,) bool, whether each class is a thing. Stuff is one segment a class.
         void: Values without a class.
-        others_void: Whether class numbers outside ``class_of`` are void too; else they are errors.
+        void_classes: Class numbers that are void; others outside ``class_of`` are errors.
         bare_below: Values below this are class numbers without an instance, as 26 of Cityscapes'
             ``instanceIds`` (beside 26000, its first instance).
     """
@@ -138,7 +147,7 @@ class InstanceIdReader:
     class_of: Mapping[int, int] = field(repr=False)
     things: Sequence[bool] = field(repr=False)
     void: frozenset[int] = frozenset()
-    others_void: bool = False
+    void_classes: frozenset[int] = frozenset()
     bare_below: int = 0
 
     def read(self, path: str | Path, segments: object = None) -> Truth:
@@ -148,7 +157,12 @@ class InstanceIdReader:
             DatasetError: The file cannot be read, or holds a class that is none.
         """
         raw = read_index_mask(path)
-        count = np.bincount(raw.ravel()) if raw.min(initial=0) >= 0 else np.zeros(0)
+        if raw.min(initial=0) < 0:
+            raise DatasetError(
+                f"Mask {path} holds the value {raw.min()}, which is no class and instance; values "
+                "are 1000 * class + instance."
+            )
+        count = np.bincount(raw.ravel())
         table = np.zeros(len(count), np.int32)
         records: dict[tuple[int, int], dict] = {}
         for value in np.flatnonzero(count).tolist():
@@ -158,7 +172,7 @@ class InstanceIdReader:
             number, instance = (value, -1) if bare else divmod(value, 1000)
             label = self.class_of.get(number)
             if label is None:
-                if self.others_void:
+                if number in self.void_classes:
                     continue
                 raise DatasetError(
                     f"Mask {path} holds the value {value}, that is class {number}, which is none "

@@ -215,6 +215,17 @@ def test_a_subset_of_the_classes(tmp_path):
     assert len(dataset.metainfo["palette"]) == 2
 
 
+def test_cityscapes_has_34_label_ids(tmp_path):
+    cityscapes_label_ids(tmp_path)
+    path = tmp_path / "gtFine/val/ulm/ulm_1_gtFine_labelIds.png"
+    mask(path, np.array([[*range(34), 255]], np.uint8))
+    dataset = Cityscapes19(data_root=str(tmp_path))
+    info = dataset.get_data_info(0)
+    labels = info["label_reader"].read(path, None, info["label_lookup"])[0].tolist()
+    assert [label for label in labels if label != 255] == list(range(19))
+    assert labels[7] == 0 and labels[33] == 18 and labels[29] == labels[30] == labels[34] == 255
+
+
 def test_a_list_of_images(tmp_path):
     for name in ("a", "b", "c"):
         image(tmp_path / f"images/{name}.jpg")
@@ -265,7 +276,7 @@ def same_stem(root):
 
 
 def no_class_file(root):
-    return FolderDataset(data_root=str(root), classes="names.txt")
+    return FolderDataset(data_root=str(root / "here"), classes="names.txt")
 
 
 def empty_class_file(root):
@@ -300,6 +311,21 @@ def unknown_list(root):
     return FolderDataset(data_root=str(root), classes=["x"], ann_file="missing.txt")
 
 
+def empty_list(root):
+    listed_847(root, "")
+
+
+def list_with_a_name_twice(root):
+    listed_847(root, "ADE_val_1\nADE_val_1\n")
+
+
+def listed_847(root, names):
+    image(root / "images_detectron2/validation/ADE_val_1.jpg")
+    mask(root / "annotations_detectron2/validation/ADE_val_1.tif", rows(0, 0, 0, 0))
+    (root / "validation.txt").write_text(names)
+    return ADE20K847(data_root=str(root))
+
+
 def too_many_labels(root):
     image(root / "images/a.jpg")
     mask(root / "masks/a.png", rows(0, 1, 2, 3))
@@ -314,10 +340,13 @@ def other_size(root):
 
 
 def unfinished_conversion(root):
-    image(root / "images_detectron2/validation/ADE_val_1.jpg")
-    mask(root / "annotations_detectron2/validation/ADE_val_1.tif", rows(0, 0, 0, 0))
-    (root / "validation.txt").write_text("ADE_val_1\nADE_val_2\n")
-    return ADE20K847(data_root=str(root))
+    listed_847(root, "ADE_val_1\nADE_val_2\n")
+
+
+def label_id_that_is_none(root):
+    cityscapes_label_ids(root)
+    mask(root / "gtFine/val/ulm/ulm_1_gtFine_labelIds.png", rows(0, 7, 33, 99))
+    Cityscapes19(data_root=str(root)).check_masks()
 
 
 def pixel_map_of_another_set(root):
@@ -329,17 +358,20 @@ def pixel_map_of_another_set(root):
 WRONG = {
     no_folder: r"images/validation of ADE20K150 does not exist; set data_root.*2016\.zip is at",
     unfinished_conversion: r"1 of 2 images of ADE20K847 are missing.*ADE_val_2\.jpg; complete",
+    label_id_that_is_none: r"labelIds\.png holds the label\(s\) 99, which none of the 19 classes",
     pixel_map_of_another_set: r"7\.png holds the label\(s\) 11, 182, 254, which none of the 81",
     no_masks: r"Folder of masks .*annotations/validation",
     one_mask_missing: r"1 of 2 masks of FolderDataset are missing, the first is .*b\.png",
     empty_folder: r"found no images",
     same_stem: r"a\.jpg and .*a\.png share the mask",
-    no_class_file: r"names\.txt does not exist; write one class a line",
+    no_class_file: r"here/names\.txt does not exist; write one class a line",
     empty_class_file: r"names\.txt has no name",
     no_classes: r"has no classes",
     no_annotations: r"panoptic_val2017\.json of COCOPanoptic133 does not exist",
     broken_annotations: r"panoptic_val2017\.json is not a COCO panoptic file",
     no_cityscapes_masks: r"Neither .*labelTrainIds\.png nor .*labelIds\.png",
+    empty_list: r"validation\.txt is empty",
+    list_with_a_name_twice: r"validation\.txt names 1 images more than once",
     unknown_list: r"missing\.txt of FolderDataset does not exist",
     too_many_labels: r"a\.png holds the label\(s\) 2, 3",
     other_size: r"a\.png is 8 x 4 pixels but its image .*a\.jpg is 8 x 5",

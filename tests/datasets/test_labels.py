@@ -81,15 +81,22 @@ def test_panoptic_ids_become_categories(tmp_path):
 WRONG = {
     "label beyond the classes": (np.array([[0, 3, 9]], np.uint8), r"label\(s\) 3, 9"),
     "label beyond the table": (np.array([[0, 60000]], np.uint16), r"label\(s\) 60000"),
+    "negative label": (np.array([[0, -1, -256]], np.int32), r"label\(s\) -256, -1, which none"),
     "three channels": (np.zeros((2, 2, 3), np.uint8), "mode RGB"),
     "floats": (np.zeros((2, 2), np.float32), "mode F"),
 }
 
 
+def test_negative_labels_of_many_classes(tmp_path):
+    path = write(tmp_path / "m.tif", np.array([[0, -1]], np.int32))
+    with pytest.raises(DatasetError, match=r"label\(s\) -1, which none of the 300"):
+        LabelReader(300, 65535, index_lookup(300, -1)).read(path)
+
+
 @pytest.mark.parametrize("case", WRONG)
 def test_masks_that_do_not_fit(tmp_path, case):
     array, message = WRONG[case]
-    path = write(tmp_path / ("m.tif" if array.dtype == np.float32 else "m.png"), array)
+    path = write(tmp_path / ("m.tif" if array.dtype.itemsize == 4 else "m.png"), array)
     with pytest.raises(DatasetError, match=message) as caught:
         LabelReader(3, 255, index_lookup(3)).read(path)
     assert str(path) in str(caught.value)
@@ -102,4 +109,12 @@ def test_masks_that_cannot_be_read(tmp_path, content, panoptic):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DatasetError, match=r"m\.png (does not exist|cannot be read)"):
+        LabelReader(3, 255, index_lookup(3), panoptic=panoptic).read(path)
+
+
+@pytest.mark.parametrize("panoptic", [False, True])
+def test_a_mask_of_too_many_pixels(tmp_path, monkeypatch, panoptic):
+    path = write(tmp_path / "m.png", np.zeros((5, 5), np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(DatasetError, match=r"m\.png has more than .* pixels, .* into parts"):
         LabelReader(3, 255, index_lookup(3), panoptic=panoptic).read(path)

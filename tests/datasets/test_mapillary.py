@@ -98,7 +98,48 @@ def no_png(root):
     return MapillaryPanoptic65(data_root=str(root))
 
 
+def spoiled(root, change):
+    write(root)
+    path = root / "validation/panoptic/panoptic_2018.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return MapillaryPanoptic65(data_root=str(root))
+
+
+def second_entry_without_segments(root):
+    return spoiled(root, lambda c: c["annotations"].append(dict(image_id="b", file_name="b.png")))
+
+
+def segment_without_category(root):
+    return spoiled(root, lambda c: c["annotations"][0]["segments_info"][2].pop("category_id"))
+
+
+def category_without_id(root):
+    return spoiled(root, lambda c: c["categories"][64].pop("id"))
+
+
+def annotations_that_are_no_list(root):
+    return spoiled(root, lambda c: c.update(annotations={"1": {}}))
+
+
+def labels_of_version_2_alone(root):
+    write(root, "v2.0")
+    return MapillaryVistas65(data_root=str(root))
+
+
+def segments_of_version_2_alone(root):
+    write(root, "v2.0")
+    return MapillaryPanoptic65(data_root=str(root))
+
+
 MISTAKES = {
+    labels_of_version_2_alone: r"Folder of masks .* masks of version 1\.2, .* or v1\.2/labels \(of",
+    segments_of_version_2_alone: r"Folder of masks .*v1\.2/labels of MapillaryPanoptic65 does not",
+    second_entry_without_segments: r"Entry 1 of annotations of .*2018\.json has no 'segments_info'",
+    segment_without_category: rf"Entry 2 of segments_info of {NAME}\.png in .* no 'category_id'",
+    category_without_id: r"Entry 64 of categories of .*panoptic_2018\.json has no 'id'",
+    annotations_that_are_no_list: r"annotations of .*panoptic_2018\.json is not a list",
     no_release: "https://www.mapillary.com/dataset/vistas",
     no_panoptic_annotation: "unpack the whole release",
     other_version: "123 categories, not the 65 of version 1.2",

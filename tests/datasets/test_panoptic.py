@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ovseg.datasets.builtin import (
     ADE20K150,
@@ -200,6 +201,20 @@ def category_that_is_none(root):
     ]
 
 
+def negative_category(root):
+    coco(root, segments=[dict(id=1000, category_id=-1)], ids=(0, 0, 0, 1000)).check_masks()
+
+
+def categories_of_no_kind(root):
+    coco(root)
+    write(root / "annotations/panoptic_val2017.json", [dict(id=1, name="person")], SEGMENTS)
+    COCOPanoptic133(data_root=str(root))
+
+
+def image_without_name(root):
+    coco(root, images=[dict(id="7")])
+
+
 def segment_listed_twice(root):
     coco(root, segments=[*SEGMENTS, SEGMENTS[0]], pipeline=LOAD)[0]
 
@@ -250,6 +265,20 @@ def ade20k_split(root):
     ADE20KPanoptic150(data_root=str(root), split="test")
 
 
+def cityscapes_of_unknown_ids(root):
+    dataset = cityscapes(root)
+    path = next(root.rglob("*instanceIds.png"))
+    mask(path, rows(4, 7, 29003, 34001, dtype=np.uint16))  # 29, caravan, is void
+    dataset.check_masks()
+
+
+def cityscapes_of_negative_ids(root):
+    dataset = cityscapes(root)
+    path = next(root.rglob("*instanceIds.png"))
+    Image.fromarray(rows(4, 7, 26, -1, dtype=np.int32)).save(path, "TIFF")
+    dataset.check_masks()
+
+
 def cityscapes_without_instances(root):
     cityscapes(root)
     next(root.rglob("*instanceIds.png")).unlink()
@@ -297,6 +326,9 @@ def folder_of_too_many_classes(root):
 WRONG = {
     id_that_is_not_listed: r"7\.png holds segment 9, which its annotation",
     category_that_is_none: r"Segment 1000 of .*7\.png is of category 4, which is none of the 3",
+    negative_category: r"7\.png holds segment 1000, which its annotation file gives no known",
+    categories_of_no_kind: r"Entry 0 of categories of .*val2017\.json has no 'isthing'",
+    image_without_name: r"Entry 0 of images of .*panoptic_val2017\.json has no 'file_name'",
     segment_listed_twice: r"lists segment 1000 twice",
     segment_zero: r"lists segment 0 though 0 means",
     other_size: r"7\.png is 8 x 4 pixels but its image .*7\.jpg is 8 x 5",
@@ -307,6 +339,8 @@ WRONG = {
     ade20k_without_a_png: r"1 of 1 masks of ADE20KPanoptic150 are missing.*panoptic_val/A\.png",
     ade20k_of_other_categories: r"has 3 categories, not the 150",
     ade20k_split: r"split is 'val' or 'train', not 'test'",
+    cityscapes_of_unknown_ids: r"holds the value 34001, that is class 34, which is none of the 19",
+    cityscapes_of_negative_ids: r"instanceIds\.png holds the value -1, which is no class",
     cityscapes_without_instances: r"1 of 1 masks of CityscapesPanoptic19 are missing",
     folder_without_annotation: r"lists the image 8\.jpg but has no annotation for it",
     folder_of_foreign_categories: r"Category 12 of .*segments\.json, 'Lawn', is none of the 2",

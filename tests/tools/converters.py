@@ -13,8 +13,11 @@ import ade20k_panoptic  # noqa: E402
 import check_dataset  # noqa: E402
 import coco_object  # noqa: E402
 import conversion  # noqa: E402
+import conversion_record  # noqa: E402
 import pascal_context_60  # noqa: E402
 import pascal_context_459  # noqa: E402
+import shapes  # noqa: E402
+import workers  # noqa: E402
 
 __all__ = [
     "CONVERTERS",
@@ -23,6 +26,9 @@ __all__ = [
     "check_dataset",
     "coco_object",
     "conversion",
+    "conversion_record",
     "pascal_context_60",
     "pascal_context_459",
+    "shapes",
+    "workers",
 ]

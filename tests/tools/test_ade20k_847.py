@@ -90,6 +90,17 @@ def test_an_unfinished_conversion_does_not_pass_for_the_whole(tmp_path, capsys):
     assert len(ADE20K847(data_root=str(tmp_path))) == 2
 
 
+@pytest.mark.parametrize("arguments", [[], ["--overwrite"]])
+def test_an_image_that_is_added_is_listed(tmp_path, capsys, arguments):
+    for k in (1, 2):
+        write(tmp_path, f"ADE_val_0000000{k}", [[2978]])
+    assert run(tmp_path) == 0
+    write(tmp_path, "ADE_val_00000003", [[312]])
+    assert run(tmp_path, *arguments) == 0
+    assert f"3 images with labels in {tmp_path}" in capsys.readouterr().out
+    assert len(ADE20K847(data_root=str(tmp_path))) == 3
+
+
 def no_images(root):
     (root / PLACE).mkdir(parents=True)
 

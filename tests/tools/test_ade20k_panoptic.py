@@ -72,12 +72,19 @@ def grey(root):
     mask(next(root.glob("annotations_instance/*/*.png")), rows(1, 1, 1, 1))
 
 
+def damaged(root):
+    write(root)
+    path = next(root.glob("annotations_instance/*/*.png"))
+    path.write_bytes(path.read_bytes()[:60])
+
+
 WRONG = {
+    damaged: "A.png cannot be read",
     no_instances: "1 masks of instances are missing",
     no_folder_of_instances: "unpack annotations_instance.tar there",
     two_classes: "has the classes [1, 2], not one",
     class_101: "holds a class that ADE20K has not",
-    grey: "instance masks of ADE20K are RGB",
+    grey: "instance masks of ADE20K are RGB: unpack annotations_instance.tar again",
 }
 
 
@@ -87,3 +94,17 @@ def test_mistakes_end_in_one_line(tmp_path, prepare, capsys):
     assert run(tmp_path) == 2
     assert WRONG[prepare] in capsys.readouterr().err
     assert not (tmp_path / "ade20k_panoptic_val.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", -30, 60], ids=str)
+def test_a_damaged_file_of_an_earlier_run(tmp_path, capsys, content):
+    write(tmp_path)
+    assert run(tmp_path) == 0
+    path = tmp_path / "ade20k_panoptic_val/A.png"
+    before = path.read_bytes()
+    path.write_bytes(before[:content] if isinstance(content, int) else content)
+    assert run(tmp_path) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f"{path} is damaged" in error and "delete it and run the same command again" in error
+    path.unlink()
+    assert run(tmp_path) == 0 and path.read_bytes() == before

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ovseg.errors import SaveError
 from tests.datasets import test_benchmarks as layouts
 from tests.datasets import test_panoptic as panoptic_layouts
 from tests.datasets.files import image, mask, rows
@@ -108,6 +109,50 @@ def test_usage(tmp_path, capsys):
     assert run("voc-22", tmp_path) == 2
     told = capsys.readouterr().err
     assert "There is no dataset 'voc-22'; those known are ade20k-150" in told
+
+
+@pytest.mark.parametrize("count", ["-5", "0", "many"])
+def test_images_are_one_or_more(tmp_path, capsys, count):
+    with pytest.raises(SystemExit, match="2"):
+        run("voc-21", tmp_path, "--images", count)
+    assert f"give a whole number of 1 or more, not '{count}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "sheet, message",
+    [
+        ("sheet.jpg", "The contact sheet is a PNG, not 'sheet.jpg'; let its name end in .png."),
+        ("a file/sheet.png", "Cannot write the contact sheet"),
+        ("a folder.png", "(it is a folder); name another file in --sheet"),
+    ],
+)
+def test_a_sheet_that_cannot_be_written_is_told_before_the_work(tmp_path, capsys, sheet, message):
+    write_voc(tmp_path)
+    (tmp_path / "a file").write_text("")
+    (tmp_path / "a folder.png").mkdir()
+    assert run("voc-21", tmp_path, "--sheet", tmp_path / sheet) == 2
+    told = capsys.readouterr()
+    assert message in told.err and not told.out
+    assert run("voc-21", tmp_path, "--sheet", tmp_path / sheet, "--no-sheet") == 1
+
+
+def test_what_is_wrong_is_told_before_the_sheet(tmp_path, capsys, two_images, monkeypatch):
+    expected = strange_label(tmp_path)
+
+    def full(path, array):
+        raise SaveError(f"Cannot write {path} (no space).")
+
+    monkeypatch.setattr(check_dataset, "write_png", full)
+    assert run("voc-21", tmp_path) == 2
+    told = capsys.readouterr()
+    assert expected in told.out and "no space" in told.err
+
+
+def test_a_list_that_is_no_text(tmp_path, capsys):
+    write_voc(tmp_path)
+    (tmp_path / "ImageSets/Segmentation/val.txt").write_bytes(b"\xff\xfea\x00")
+    assert run("voc-21", tmp_path) == 1
+    assert "val.txt is not text in UTF-8" in capsys.readouterr().out
 
 
 MINIATURES = {

@@ -12,7 +12,7 @@ from pycocotools import mask as rle
 from ovseg.datasets.builtin import COCOObject81
 from ovseg.datasets.labels import read_panoptic_ids
 from tests.datasets.files import PIPELINE, image, mask, rows
-from tests.tools.converters import coco_object
+from tests.tools.converters import coco_object, shapes
 
 
 def run(root, *arguments):
@@ -135,6 +135,126 @@ def not_a_mask(root):
     path = root / "stuffthingmaps/val2017/7.png"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no image")
+
+
+def no_images(root):
+    write_instances(root, [], images=[])
+
+
+def image_without(key):
+    def write(root):
+        write_instances(root, [], images=[{"id": 7}, {"id": 8}])
+        spoil(root, "instances", lambda content: content["images"][1].pop(key))
+
+    return write
+
+
+def drawn_by(segmentation):
+    def write(root):
+        write_instances(root, [thing(1, [box(0, 0, 2, 2)], 4), thing(1, segmentation, 4)])
+
+    return write
+
+
+def annotation_with(key, value):
+    def write(root):
+        drawn_by([box(0, 0, 2, 2)])(root)
+        spoil(root, "instances", lambda content: content["annotations"][1].update({key: value}))
+
+    return write
+
+
+def spoil(root, source, change):
+    path = root / f"annotations/{source}_val2017.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def no_panoptic_masks(root):
+    write_panoptic(root)
+    (root / "annotations/panoptic_val2017/7.png").unlink()
+
+
+def no_panoptic_folder(root):
+    no_panoptic_masks(root)
+    (root / "annotations/panoptic_val2017").rmdir()
+
+
+def no_panoptic_entries(root):
+    write_panoptic(root)
+    spoil(root, "panoptic", lambda content: content["annotations"].clear())
+
+
+def panoptic_without_segments(root):
+    write_panoptic(root)
+    spoil(root, "panoptic", lambda content: content["annotations"].append({"image_id": 8}))
+
+
+def panoptic_of_negative_category(root):
+    write_panoptic(root)
+    change = dict(category_id=-1)
+    spoil(root, "panoptic", lambda c: c["annotations"][0]["segments_info"][0].update(change))
+
+
+def whole(size, counts):
+    return dict(size=size, counts=counts)
+
+
+SPOILED = {
+    "no images": (no_images, "FILE names no image; fetch it again"),
+    "no name": (image_without("file_name"), "Entry 1 of images of FILE has no 'file_name'"),
+    "no height": (image_without("height"), "Entry 1 of images of FILE has no 'height'"),
+    "two numbers": (
+        drawn_by([[1, 2]]),
+        "Annotation 1 of FILE cannot be drawn: its polygons are not lists of three or more points",
+    ),
+    "no polygon": (drawn_by([]), "Annotation 1 of FILE cannot be drawn: its polygons"),
+    "no counts": (drawn_by(dict(size=[6, 8])), "Annotation 1 of FILE cannot be drawn: it has nei"),
+    "another size": (
+        drawn_by(whole([8, 6], [48])),
+        "its run-length encoding is of size [8, 6] but the image of [6, 8]",
+    ),
+    "too few runs": (drawn_by(whole([6, 8], [3, 4])), "Annotation 1 of FILE cannot be drawn: the"),
+    "damaged": (drawn_by(whole([6, 8], "0\u00e9")), "its run-length encoding is damaged"),
+    "area of text": (annotation_with("area", "4"), "Entry 1 of annotations of FILE has '4' as"),
+    "a list": (annotation_with("category_id", [1]), "[1] as 'category_id', not a whole number"),
+    "no masks": (
+        no_panoptic_masks,
+        "1 of 1 masks are missing in ROOT/annotations/panoptic_val2017, the first is 7.png; unpack "
+        "panoptic_val2017.zip there",
+    ),
+    "no folder": (
+        no_panoptic_folder,
+        "Folder ROOT/annotations/panoptic_val2017 does not exist; unpack panoptic_val2017.zip",
+    ),
+    "no entries": (no_panoptic_entries, "panoptic_val2017.json names no image; fetch it again"),
+    "no segments": (panoptic_without_segments, "Entry 1 of annotations of "),
+    "negative": (panoptic_of_negative_category, "holds segment 5, which its annotation file gives"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED)
+def test_entries_that_are_not_whole(tmp_path, capsys, case):
+    write, message = SPOILED[case]
+    write(tmp_path)
+    assert run(tmp_path) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    path = str(tmp_path / "annotations/instances_val2017.json")
+    assert message in error.replace(path, "FILE").replace(str(tmp_path), "ROOT")
+    assert not list((tmp_path).rglob("*_instanceTrainIds.png"))
+
+
+def test_regions_are_those_of_pycocotools():
+    generator = np.random.default_rng(0)
+    for share in (0, 0.1, 0.5, 1):
+        region = generator.random((6, 8)) < share
+        packed = encoded(region)
+        flat = region.ravel(order="F")
+        cuts = np.flatnonzero(np.diff(flat, prepend=False))
+        plain = np.diff(cuts, prepend=0, append=48).tolist()
+        for shape in (packed, dict(size=[6, 8], counts=plain)):
+            np.testing.assert_array_equal(shapes.region_of(shape, 6, 8), region)
 
 
 WRONG = {

@@ -16,6 +16,7 @@ from tests.tools.converters import (
     CONVERTERS,
     ade20k_847,
     ade20k_panoptic,
+    check_dataset,
     coco_object,
     conversion,
     pascal_context_60,
@@ -80,6 +81,70 @@ def test_overwrite(tmp_path):
     assert json.loads((tmp_path / "b/conversion.json").read_text()) == dict(converter="other")
 
 
+def old_files(folder, *texts):
+    run(folder, *texts, settings=dict(converter="old"))
+    for path in (folder / "b").glob("*.txt"):
+        path.write_text("old")
+
+
+def test_what_cannot_be_read_leaves_the_old_files(tmp_path):
+    old_files(tmp_path, "x", "y", "z")
+    with pytest.raises(DatasetError, match="broken"):
+        run(tmp_path, "x", "broken", "z", overwrite=True)
+    assert [(tmp_path / f"b/{t}.txt").read_text() for t in "xyz"] == ["old"] * 3
+    content = json.loads((tmp_path / "b/conversion.json").read_text())
+    assert content == dict(converter="old", notes=dict(overwrite=SETTINGS))
+    with pytest.raises(DatasetError, match="were made with"):
+        run(tmp_path, "x", "y", "z")
+
+
+@pytest.mark.parametrize(
+    "again, count, left",
+    [
+        (dict(overwrite=True), 2, "new"),  # the same command goes on
+        (dict(overwrite=True, settings=dict(converter="third")), 3, "X"),  # of another source: anew
+        (dict(settings=dict(converter="old")), 0, "old"),  # gives it up
+    ],
+    ids=["the same", "other settings", "given up"],
+)
+def test_an_overwrite_goes_on(tmp_path, capsys, again, count, left):
+    old_files(tmp_path, "x", "y", "z")
+    with pytest.raises(DatasetError, match="broken"):
+        run(tmp_path, "x", "broken", "z", overwrite=True)
+    (tmp_path / "b/x.txt.new").write_text("new")
+    capsys.readouterr()
+    assert run(tmp_path, "x", "y", "z", **again) == count
+    assert ("Going on with an --overwrite" in capsys.readouterr().err) == (count == 2)
+    assert (tmp_path / "b/x.txt").read_text() == left
+    content = json.loads((tmp_path / "b/conversion.json").read_text())
+    assert content == again.get("settings", SETTINGS)
+    assert not [name for name in files(tmp_path) if name.endswith(".new")]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_interrupted_while_files_are_replaced(tmp_path, monkeypatch, overwrite):
+    old_files(tmp_path, "x", "y", "z")
+    replaced = []
+
+    def stop(source, target):
+        if len(replaced) == 2:
+            raise KeyboardInterrupt
+        if str(source).endswith(".new"):
+            replaced.append(target)
+        keep(source, target)
+
+    keep = os.replace
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", stop)
+        run(tmp_path, "x", "y", "z", overwrite=True)
+    assert [(tmp_path / f"b/{t}.txt").read_text() for t in "xyz"] == ["X", "old", "old"]
+    assert check_dataset.half_replaced(tmp_path / "b")
+    assert run(tmp_path, "x", "y", "z", overwrite=overwrite) == 0
+    assert [(tmp_path / f"b/{t}.txt").read_text() for t in "xyz"] == ["X", "Y", "Z"]
+    assert json.loads((tmp_path / "b/conversion.json").read_text()) == SETTINGS
+    assert not check_dataset.half_replaced(tmp_path / "b") and len(files(tmp_path)) == 7
+
+
 @pytest.mark.parametrize(
     "record, message",
     [
@@ -99,11 +164,60 @@ def test_files_of_another_origin_are_not_mixed(tmp_path, record, message):
     assert (tmp_path / "b/x.txt").read_text() == "of another tool"
 
 
-def test_a_list_that_is_there_is_left_alone(tmp_path):
-    conversion.write_names(tmp_path / "deep/val.txt", ["b", "a"])
-    assert (tmp_path / "deep/val.txt").read_text() == "a\nb\n"
-    conversion.write_names(tmp_path / "deep/val.txt", ["c"])
-    assert (tmp_path / "deep/val.txt").read_text() == "a\nb\n"
+def note(folder):
+    return json.loads((folder / "b/conversion.json").read_text()).get("notes", {})
+
+
+def test_a_list_of_the_tool_is_written_anew(tmp_path):
+    path = tmp_path / "deep/val.txt"
+    run(tmp_path, "x", "w", names=(path, ["x", "w"]))
+    assert path.read_text() == "w\nx\n"
+    run(tmp_path, "x", "y", names=(path, ["x", "y"]))
+    assert path.read_text() == "x\ny\n"
+    run(tmp_path, "x", "y", "z", names=(path, ["x", "y", "z"]), overwrite=True)
+    assert path.read_text() == "x\ny\nz\n" and list(note(tmp_path)) == ["list"]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"y\n\nx\n", None),
+        (
+            b"x\n",
+            "val.txt was not written by this tool and lacks 1 of the 2 images, the first is y",
+        ),
+        (b"x\nv\ny\n", "names 1 that are none of them, the first is v; .* --overwrite"),
+        (b"v\nx\n", "lacks 1 of the 2 images, the first is y, and names 1 that"),
+        (b"\n", "val.txt is empty"),
+        (b"x\ny\nx\n", "val.txt names 1 images more than once, the first is x"),
+        (b"\xff\xfex\x00", "val.txt is not text in UTF-8"),
+    ],
+)
+def test_a_list_of_other_hands(tmp_path, content, message):
+    path = tmp_path / "val.txt"
+    path.write_bytes(content)
+    if message is None:
+        run(tmp_path, "x", "y", names=(path, ["x", "y"]))
+    else:
+        with pytest.raises(DatasetError, match=message):
+            run(tmp_path, "x", "y", names=(path, ["x", "y"]))
+        assert files(tmp_path) == ["val.txt"]
+    assert path.read_bytes() == content
+    run(tmp_path, "x", "y", names=(path, ["x", "y"]), overwrite=True)
+    assert sorted(path.read_text().split()) == ["x", "y"]
+
+
+def test_a_list_that_was_changed_by_hand_is_no_longer_the_tools(tmp_path):
+    names = (tmp_path / "val.txt", ["x", "y"])
+    run(tmp_path, "x", "y", names=names)
+    names[0].write_text("y\n")
+    with pytest.raises(DatasetError, match="lacks 1 of the 2 images, the first is x"):
+        run(tmp_path, "x", "y", names=names)
+
+
+def test_nothing_to_do_is_no_success(tmp_path):
+    with pytest.raises(DatasetError, match="nothing to make"):
+        run(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])

@@ -93,6 +93,36 @@ def test_categories_outside_the_59_are_background(tmp_path):
     assert truth(PascalContext60, tmp_path) == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("arguments", [[], ["--overwrite"]])
+@pytest.mark.parametrize(
+    "tool, kind",
+    [(pascal_context_459, PascalContext459), (pascal_context_60, PascalContext60)],
+    ids=["459", "60"],
+)
+def test_a_list_that_grew_is_read_again(tmp_path, tool, kind, arguments):
+    for name in (NAME, "2008_000003"):
+        write_mat(tmp_path, name=name)
+    write_list(tmp_path)
+    assert run(tool, tmp_path) == 0
+    assert len(kind(data_root=str(tmp_path))) == 1
+    write_list(tmp_path, names=(NAME, "2008_000003"))
+    assert run(tool, tmp_path, *arguments) == 0
+    assert len(kind(data_root=str(tmp_path))) == 2
+    # Where no other list is there any more, its own still is.
+    (tmp_path / "ImageSets/Main/val.txt").unlink()
+    assert run(tool, tmp_path) == 0
+    assert len(kind(data_root=str(tmp_path))) == 2
+
+
+def test_a_list_of_other_hands_is_not_hidden_by_the_json(tmp_path, capsys):
+    write_json(tmp_path)
+    write_list(tmp_path, LIST, names=(NAME, "2008_000009"))
+    assert run(pascal_context_60, tmp_path) == 2
+    assert "names 1 that are none of them, the first is 2008_000009" in capsys.readouterr().err
+    assert run(pascal_context_60, tmp_path, "--overwrite") == 0
+    assert len(PascalContext60(data_root=str(tmp_path))) == 1
+
+
 def no_list(root):
     write_mat(root)
 
@@ -127,8 +157,8 @@ WRONG = {
     missing_mat: r"2008_000003.mat does not exist; trainval.tar.gz",
     not_matlab: r"2008_000003.mat is no MATLAB file with a LabelMap",
     other_variable: r"2008_000003.mat is no MATLAB file with a LabelMap",
-    too_many_classes: r"2008_000003.mat holds 1 to 460, not 0 to 459",
-    not_a_map: r"2008_000003.mat is not a map of numbers",
+    too_many_classes: r"2008_000003.mat holds 1 to 460, not 0 to 459; fetch it again. trainval.tar",
+    not_a_map: r"2008_000003.mat is not a map of numbers but <U4 of (1,); fetch it again. trainval",
 }
 
 
@@ -161,3 +191,40 @@ def test_a_json_of_something_else(tmp_path, capsys):
     (tmp_path / "trainval_merged.json").write_text('{"images": [], "annos_segmentation": []}')
     assert run(pascal_context_60, tmp_path) == 2
     assert "has no images of the phase 'val'" in capsys.readouterr().err
+
+
+def without_phase(content):
+    content["images"][1].pop("phase")
+
+
+def of_another_size(content):
+    content["images"][0]["height"] = 5
+
+
+def of_a_negative_category(content):
+    content["annos_segmentation"][1]["category_id"] = -3
+
+
+def without_a_region(content):
+    content["annos_segmentation"][2].pop("segmentation")
+
+
+SPOILED = {
+    without_phase: "Entry 1 of images of FILE has no 'phase'",
+    of_another_size: f"Segment 0 of image {NAME} in FILE cannot be drawn: its run-length encoding "
+    "is of size [4, 5] but the image of [5, 5]",
+    of_a_negative_category: f"Segment 1 of image {NAME} in FILE is of category -3, which is none",
+    without_a_region: "Entry 2 of annos_segmentation of FILE has no 'segmentation'",
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED, ids=lambda f: f.__name__)
+def test_a_json_with_entries_that_are_not_whole(tmp_path, capsys, spoil):
+    write_json(tmp_path)
+    path = tmp_path / "trainval_merged.json"
+    content = json.loads(path.read_text())
+    spoil(content)
+    path.write_text(json.dumps(content))
+    assert run(pascal_context_60, tmp_path) == 2
+    assert SPOILED[spoil] in capsys.readouterr().err.replace(str(path), "FILE")
+    assert not list(tmp_path.glob("SegmentationClassContext/*.png"))

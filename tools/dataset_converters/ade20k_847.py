@@ -13,7 +13,7 @@ Writes what MaskFormer's preparation leaves, which CAT-Seg, FC-CLIP and Trident 
                                            512 (bilinear, JPEG quality 75)
   annotations_detectron2/validation/*.tif  16 bits, the class (0 to 846), 65535 is void; reduced
                                            likewise (nearest)
-  validation.txt                           the names of all images
+  validation.txt                           the names of all images, written anew by each run
 
 The same command goes on where an earlier one was interrupted.
 """
@@ -34,7 +34,6 @@ from conversion import (
     need_folder,
     parser_of,
     run_tool,
-    write_names,
 )
 from PIL import Image
 
@@ -114,10 +113,10 @@ def convert(arguments: argparse.Namespace) -> None:
         )
         for path in images
     ]
-    write_names(root / f"{split}.txt", [path.stem for path in images])
+    names = (root / f"{split}.txt", [path.stem for path in images])
     settings = dict(converter="ade20k_847", short_side=SHORT_SIDE)
     record = out / "conversion.json"
-    done = convert_all(jobs, make, record, settings, arguments.workers, arguments.overwrite)
+    done = convert_all(jobs, make, record, settings, arguments.workers, arguments.overwrite, names)
     print(f"{len(jobs)} images with labels in {out}, {done} of them new.")
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import struct
 import sys
 from pathlib import Path
 
@@ -50,13 +51,17 @@ def read_instances(path: Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            if image.mode not in ("RGB", "RGBA"):
-                raise DatasetError(
-                    f"{path} is an image of mode {image.mode}; instance masks of ADE20K are RGB."
-                )
-            return np.asarray(image)[..., :2].astype(np.int64)
-    except OSError as error:
-        raise DatasetError(f"Instance mask {path} cannot be read ({error}).") from error
+            mode, numbers = image.mode, np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DatasetError(
+            f"Instance mask {path} cannot be read ({error}); unpack annotations_instance.tar again."
+        ) from error
+    if mode not in ("RGB", "RGBA"):
+        raise DatasetError(
+            f"{path} is an image of mode {mode}; instance masks of ADE20K are RGB: unpack "
+            "annotations_instance.tar again."
+        )
+    return numbers[..., :2].astype(np.int64)
 
 
 def merge(classes: np.ndarray, instances: np.ndarray, path: Path) -> tuple[np.ndarray, list[dict]]:
@@ -147,18 +152,34 @@ def jobs_of(root: Path, split: str) -> list[Job]:
     return [Job((out / name,), (semantic / name, instance / name)) for name in names]
 
 
+def _read_note(path: Path) -> tuple[tuple[int, int], list[dict]]:
+    """Width and height of a PNG of this tool, and the segments that it notes.
+
+    Raises:
+        DatasetError: It is damaged, or another tool made it.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()  # of a file that is cut short the head alone is well
+            size, note = image.size, image.text.get(NOTE)
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise DatasetError(
+            f"{path} is damaged ({error}); delete it and run the same command again."
+        ) from error
+    if note is None:
+        raise DatasetError(f"{path} was not made by this tool; make it again with --overwrite.")
+    return size, json.loads(note)
+
+
 def annotation_file(jobs: list[Job]) -> bytes:
     """The JSON file, of what the PNGs say of themselves."""
     images, annotations = [], []
     for job in jobs:
         path = job.targets[0]
-        with Image.open(path) as image:
-            (width, height), note = image.size, image.text.get(NOTE)
-        if note is None:
-            raise DatasetError(f"{path} was not made by this tool; make it again with --overwrite.")
+        (width, height), segments = _read_note(path)
         name = path.with_suffix(".jpg").name
         images.append(dict(id=path.stem, file_name=name, width=width, height=height))
-        entry = dict(image_id=path.stem, file_name=path.name, segments_info=json.loads(note))
+        entry = dict(image_id=path.stem, file_name=path.name, segments_info=segments)
         annotations.append(entry)
     things = set(benchmark_things("ade20k-150"))
     categories = [

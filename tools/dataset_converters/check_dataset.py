@@ -15,23 +15,26 @@ Exit code 0: all is well; 1: something is missing or wrong; 2: the call was wron
 from __future__ import annotations
 
 import argparse
-import json
+import errno
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from conversion import parser_of, run_tool, runner
+from conversion import parser_of, positive, run_tool
+from conversion_record import Record
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tqdm import tqdm
+from workers import runner
 
 import ovseg.registry  # noqa: F401 (registers the datasets)
 from ovseg.apis.reproduction import known_benchmarks
 from ovseg.apis.zoo import config_root
-from ovseg.errors import ConfigError, DatasetError, OvsegError
+from ovseg.errors import ConfigError, DatasetError, OvsegError, SaveError
 from ovseg.evaluation.png import write_png
 from ovseg.registry import DATASETS
 from ovseg.utils.images import decode_image
@@ -113,13 +116,19 @@ def open_dataset(name: str, root: Path):
 def origin(folder: Path) -> str | None:
     """What the converter that made a folder of label files said of itself."""
     for path in sorted(folder.glob("conversion*.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            settings = {k: v for k, v in content.items() if k != "converter"}
-            return f"{content['converter']}.py{f' ({settings})' if settings else ''}"
-        except (ValueError, KeyError, AttributeError, TypeError):
+        record = Record(path)
+        if record.mistake is not None:
             return f"a converter whose record {path} cannot be read"
+        settings = dict(record.settings)
+        if "converter" in settings:
+            name = settings.pop("converter")
+            return f"{name}.py{f' ({settings})' if settings else ''}"
     return None
+
+
+def half_replaced(folder: Path) -> bool:
+    """Whether a converter was interrupted while it replaced the label files of a folder."""
+    return any(Record(path).notes.get("replacing") for path in folder.glob("conversion*.json"))
 
 
 def histogram(classes: Sequence[str], found: Sequence[Found]) -> list[str]:
@@ -155,8 +164,35 @@ def contact_sheet(dataset, indices: Sequence[int]) -> np.ndarray:
     return comparison_sheet(pictures, titles, columns=3, cell_height=300)
 
 
+def need_place(path: Path) -> None:
+    """Make sure that a PNG can be written, before the work that it is to show.
+
+    Raises:
+        ConfigError: The name is not that of a PNG.
+        SaveError: The place cannot be written to.
+    """
+    if path.suffix.lower() != ".png":
+        raise ConfigError(
+            f"The contact sheet is a PNG, not {path.name!r}; let its name end in .png."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise SaveError(
+            f"Cannot write the contact sheet {path} ({error.strerror or error}); name another file "
+            "in --sheet, or leave it out by --no-sheet."
+        ) from error
+
+
 def check(arguments: argparse.Namespace) -> int:
     """Check a dataset and tell of it; 1 if something is missing or wrong."""
+    sheet = arguments.sheet or Path("work_dirs") / "check_dataset" / f"{arguments.name}.png"
+    if not arguments.no_sheet:
+        need_place(sheet)
     try:
         dataset = open_dataset(arguments.name, arguments.root)
     except DatasetError as error:
@@ -175,8 +211,13 @@ def check(arguments: argparse.Namespace) -> int:
         made = path and origin(Path(path).parent)
         if made:
             print(f"done: {Path(path).parent} was made by {made}")
+        if path and half_replaced(Path(path).parent):
+            wrong.append(
+                f"{Path(path).parent} holds old and new label files: replacing them was "
+                "interrupted; run the converter again."
+            )
     chosen = range(count)
-    if arguments.images and arguments.images < count:
+    if arguments.images is not None and arguments.images < count:
         chosen = np.unique(np.linspace(0, count - 1, arguments.images).astype(int)).tolist()
     infos = (dataset.get_data_info(int(i)) for i in chosen)
     work = partial(inspect, len(meta["classes"]))
@@ -201,14 +242,13 @@ def check(arguments: argparse.Namespace) -> int:
     if absent:
         shown = ", ".join(absent[:10]) + (", ..." if len(absent) > 10 else "")
         print(f"absent: {len(absent)} classes occur in no checked image: {shown}")
+    for mistake in wrong:  # before the sheet, which may fail
+        print(f"wrong: {mistake}")
     good = [i for i, f in zip(chosen, found, strict=True) if not f.mistake]
     if good and not arguments.no_sheet:
-        sheet = arguments.sheet or Path("work_dirs") / "check_dataset" / f"{arguments.name}.png"
         shown = np.unique(np.linspace(0, len(good) - 1, min(9, len(good))).astype(int))
         write_png(sheet, contact_sheet(dataset, [good[i] for i in shown]))
         print(f"sheet: {sheet}")
-    for mistake in wrong:
-        print(f"wrong: {mistake}")
     print("Something is wrong, see above." if wrong else "All is well.")
     return int(bool(wrong))
 
@@ -216,8 +256,10 @@ def check(arguments: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run the tool; gives its exit code."""
     parser = parser_of(__doc__, overwrite=False, name=True)
-    parser.add_argument("--images", type=int, metavar="N", help="check N, spread over the dataset")
-    parser.add_argument("--sheet", type=Path, metavar="FILE", help="where the contact sheet goes")
+    parser.add_argument(
+        "--images", type=positive, metavar="N", help="check N, spread over the dataset"
+    )
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help="PNG of the contact sheet")
     parser.add_argument("--no-sheet", action="store_true", help="make none")
     return run_tool(partial(check, parser.parse_args(argv)))
 

@@ -30,11 +30,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from conversion import Job, convert_all, image_bytes, parser_of, read_json, run_tool
-from pycocotools import mask as rle
+from conversion import Job, convert_all, image_bytes, need_folder, parser_of, read_json, run_tool
+from shapes import region_of
 
+from ovseg.datasets.entries import IDENTIFIER, NUMBER, check_entries
 from ovseg.datasets.label_ids import COCO_STUFF_RAW, COCO_THING_IDS
 from ovseg.datasets.labels import INVALID, LabelReader, index_lookup
+from ovseg.datasets.panoptic import read_panoptic_json
 from ovseg.errors import DatasetError
 
 SOURCES = ("stuff", "instances", "panoptic")
@@ -60,30 +62,39 @@ def from_panoptic(path: Path, segments: Sequence[tuple[int, int]]) -> list[bytes
     """Labels of a panoptic PNG and its (segment id, category id): all but things is background."""
     table = np.full(max((category for _, category in segments), default=0) + 1, INVALID, np.int32)
     for _, category in segments:
-        table[category] = CLASS_OF.get(category, 0)
+        if category >= 0:
+            table[category] = CLASS_OF.get(category, 0)
     labels = LabelReader(81, 255, table, panoptic=True).read(path, segments)
     return [image_bytes(np.where(labels == 255, 0, labels).astype(np.uint8))]
 
 
-def from_instances(height: int, width: int, annotations: Sequence[dict]) -> list[bytes]:
+def from_instances(path: Path, height: int, width: int, annotations: Sequence[dict]) -> list[bytes]:
     """Labels of the annotations of an image: crowds, then things from the largest on, painted over.
 
+    Args:
+        path: The annotation file, for errors.
+        height: Height of the image.
+        width: Its width.
+        annotations: Entries of the file.
+
     Raises:
-        DatasetError: A category is none of COCO's 80.
+        DatasetError: A category is none of COCO's 80, or a region cannot be drawn.
     """
     labels = np.zeros((height, width), np.uint8)
     for entry in sorted(annotations, key=lambda a: (-a.get("iscrowd", 0), -a["area"], a["id"])):
         if entry["category_id"] not in CLASS_OF:
             raise DatasetError(
                 f"Annotation {entry['id']} is of category {entry['category_id']}, which is none of "
-                "COCO's 80; is this COCO's own instances file?"
+                f"COCO's 80; is {path} COCO's own instances file?"
             )
-        shape = entry["segmentation"]
-        if isinstance(shape, list):  # polygons
-            shape = rle.merge(rle.frPyObjects(shape, height, width))
-        elif isinstance(shape["counts"], list):
-            shape = rle.frPyObjects(shape, height, width)
-        labels[rle.decode(shape).astype(bool)] = CLASS_OF[entry["category_id"]]
+        try:
+            region = region_of(entry["segmentation"], height, width)
+        except ValueError as error:
+            raise DatasetError(
+                f"Annotation {entry['id']} of {path} cannot be drawn: {error}; fetch the file "
+                "again, or correct or remove the annotation."
+            ) from error
+        labels[region] = CLASS_OF[entry["category_id"]]
     return [image_bytes(labels)]
 
 
@@ -117,11 +128,11 @@ def choose_source(root: Path, split: str) -> str:
 
 
 def jobs_of(root: Path, split: str, source: str, out: Path) -> tuple[list[Job], object]:
-    """One job for each image, and the function that does it."""
+    """One job for each image, and the function that does it.
 
-    def job(name: str, *arguments: object) -> Job:
-        return Job((out / (Path(name).stem + SUFFIX),), arguments)
-
+    Raises:
+        DatasetError: The source is not there, not whole, or names no image.
+    """
     if source == "stuff":
         maps = _pixel_maps(root, split)
         if not maps:
@@ -129,28 +140,56 @@ def jobs_of(root: Path, split: str, source: str, out: Path) -> tuple[list[Job], 
                 f"There are no pixel maps in {root / 'stuffthingmaps' / split} or "
                 f"{root / 'annotations' / split}; --help says where they come from."
             )
-        return [job(path.name, path) for path in maps], from_pixel_map
+        return [_job(out, path.name, path) for path in maps], from_pixel_map
     path = root / "annotations" / f"{source}_{split}.json"
     if not path.is_file():
         raise DatasetError(f"{path} does not exist; --help says where it comes from.")
+    jobs = (_panoptic_jobs if source == "panoptic" else _instance_jobs)(path, out)
+    if not jobs:
+        raise DatasetError(f"{path} names no image; fetch it again.")
+    return jobs, from_panoptic if source == "panoptic" else from_instances
+
+
+def _job(out: Path, name: str, *arguments: object) -> Job:
+    return Job((out / (Path(name).stem + SUFFIX),), arguments)
+
+
+def _panoptic_jobs(path: Path, out: Path) -> list[Job]:
+    content = read_panoptic_json(path)
+    folder = need_folder(path.with_suffix(""), f"unpack {path.stem}.zip there.")
+    names = [entry["file_name"] for entry in content["annotations"]]
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise DatasetError(
+            f"{len(missing)} of {len(names)} masks are missing in {folder}, the first is "
+            f"{missing[0]}; unpack {path.stem}.zip there again."
+        )
+    return [
+        _job(
+            out, name, folder / name, [(s["id"], s["category_id"]) for s in entry["segments_info"]]
+        )
+        for name, entry in zip(names, content["annotations"], strict=True)
+    ]
+
+
+def _instance_jobs(path: Path, out: Path) -> list[Job]:
     content = read_json(path, ("images", "annotations"))
-    if source == "panoptic":
-        folder = path.with_suffix("")
-        return [
-            job(
-                entry["file_name"],
-                folder / entry["file_name"],
-                [(s["id"], s["category_id"]) for s in entry["segments_info"]],
-            )
-            for entry in content["annotations"]
-        ], from_panoptic
+    fields = dict(id=IDENTIFIER, file_name=(str,), height=(int,), width=(int,))
+    check_entries(content["images"], f"images of {path}", fields)
+    fields = dict(
+        id=(int,), image_id=IDENTIFIER, category_id=(int,), segmentation=(list, dict), area=NUMBER
+    )
+    check_entries(
+        content["annotations"], f"annotations of {path}", fields, dict(iscrowd=(int, bool))
+    )
     of_image = defaultdict(list)
     kept = ("id", "category_id", "segmentation", "area", "iscrowd")
     for entry in content["annotations"]:
         of_image[entry["image_id"]].append({key: entry[key] for key in kept if key in entry})
     return [  # images without any thing are all background
-        job(i["file_name"], i["height"], i["width"], of_image[i["id"]]) for i in content["images"]
-    ], from_instances
+        _job(out, i["file_name"], path, i["height"], i["width"], of_image[i["id"]])
+        for i in content["images"]
+    ]
 
 
 def convert(arguments: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """What the converters share: whole files or none, going on after an interruption, progress.
 
-A folder of label files carries a small record of what they were made of, so that files of two
-origins are never mixed without notice.
+A folder of label files carries a small record of what they were made of (`conversion_record`), so
+that files of two origins are never mixed without notice.
 """
 
 from __future__ import annotations
@@ -10,21 +10,20 @@ import argparse
 import io
 import json
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from conversion_record import Record
 from PIL import Image
 from tqdm import tqdm
+from workers import runner, terminated_as_interrupted
 
 from ovseg.apis.storage import write_files
-from ovseg.errors import DatasetError, OvsegError
+from ovseg.errors import DatasetError, OvsegError, SaveError
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,10 @@ class Job:
     targets: tuple[Path, ...]
     arguments: tuple
 
+    def is_done(self) -> bool:
+        """Whether all of its files are there."""
+        return all(target.exists() for target in self.targets)
+
 
 def convert_all(
     jobs: Sequence[Job],
@@ -47,6 +50,7 @@ def convert_all(
     settings: dict,
     workers: int = 0,
     overwrite: bool = False,
+    names: tuple[Path, Sequence[str]] | None = None,
 ) -> int:
     """Run all jobs whose files are not there yet.
 
@@ -57,22 +61,94 @@ def convert_all(
         record: File beside the targets that keeps the settings; jobs of one record belong together.
         settings: What the label files depend on.
         workers: Processes to use; 0 works in this one.
-        overwrite: Remove the files of all jobs first.
+        overwrite: Make the files of all jobs again, see `_overwrite_all`.
+        names: A list of images to write along, and the names in it (see `Record.write_list`).
 
     Returns:
         How many jobs were done; those of an earlier run are not counted.
 
     Raises:
-        DatasetError: The folder holds label files of another origin, or an input is not usable.
+        DatasetError: The folder holds label files of another origin, an input is not usable, or
+            there are no jobs.
         SaveError: A file cannot be written.
+        PeerError: A worker was ended from outside.
     """
+    if not jobs:
+        raise DatasetError(f"There is nothing to make in {record.parent}; fetch the source again.")
+    kept = Record(record)
+    if kept.notes.get("replacing"):
+        _replace(jobs, kept)
+        # It was the last step of what the same command would do now.
+        overwrite = overwrite and kept.settings != settings
     if overwrite:
-        for target in (t for job in jobs for t in job.targets):
-            target.unlink(missing_ok=True)
-    _check_origin(record, settings, sum(job.targets[-1].exists() for job in jobs))
-    left = [job for job in jobs if not all(target.exists() for target in job.targets)]
-    if left:
-        write_files({record: (json.dumps(settings, indent=2) + "\n").encode()})
+        return _overwrite_all(jobs, make, kept, settings, workers, names)
+    kept.check_origin(settings, sum(job.targets[-1].exists() for job in jobs))
+    if names is not None:
+        kept.write_list(*names)
+    if "overwrite" in kept.notes:  # a run without it gives it up
+        _forget_new(jobs)
+    kept.write(settings, overwrite=None)
+    return _run(jobs, make, workers)
+
+
+def _overwrite_all(
+    jobs: Sequence[Job],
+    make: Callable[..., Sequence[bytes]],
+    record: Record,
+    settings: dict,
+    workers: int,
+    names: tuple[Path, Sequence[str]] | None,
+) -> int:
+    """Make all files beside the old ones, and put them in their places once all are there.
+
+    So the old files stay whole until then, whatever interrupts it or cannot be read, and the same
+    call goes on.
+    """
+    new = [Job(tuple(_new(target) for target in job.targets), job.arguments) for job in jobs]
+    if record.notes.get("overwrite") != settings:
+        _forget_new(jobs)
+        record.write(overwrite=settings)
+    elif count := sum(job.is_done() for job in new):
+        print(
+            f"Going on with an --overwrite that was interrupted: {count} of {len(jobs)} are made; "
+            "a run without it would give it up.",
+            file=sys.stderr,
+        )
+    done = _run(new, make, workers)
+    if names is not None:
+        record.write_list(*names, overwrite=True)
+    record.write(replacing=True)
+    _replace(jobs, record)
+    return done
+
+
+def _new(target: Path) -> Path:
+    """Where a file is kept until it takes the place of an old one; no dataset reads the suffix."""
+    return target.with_name(f"{target.name}.new")
+
+
+def _forget_new(jobs: Sequence[Job]) -> None:
+    for target in (t for job in jobs for t in job.targets):
+        _new(target).unlink(missing_ok=True)
+
+
+def _replace(jobs: Sequence[Job], record: Record) -> None:
+    """Put all new files in the places of the old ones."""
+    for target in (t for job in jobs for t in job.targets):
+        if _new(target).exists():
+            try:
+                os.replace(_new(target), target)
+            except OSError as error:
+                raise SaveError(
+                    f"Cannot write {target} ({error.strerror or error}); correct its permissions "
+                    "and run the same command again."
+                ) from error
+    record.write(record.notes.get("overwrite"), overwrite=None, replacing=None)
+
+
+def _run(jobs: Sequence[Job], make: Callable[..., Sequence[bytes]], workers: int) -> int:
+    """Do the jobs that are not done; tells how many those were."""
+    left = [job for job in jobs if not job.is_done()]
     with runner(workers if len(left) > 1 else 0) as run, tqdm(total=len(left)) as bar:
         for _ in run(partial(_do, make), left):
             bar.update()
@@ -83,39 +159,6 @@ def _do(make: Callable[..., Sequence[bytes]], job: Job) -> None:
     write_files(dict(zip(job.targets, make(*job.arguments), strict=True)))
 
 
-def _check_origin(record: Path, settings: dict, done: int) -> None:
-    if not done:
-        return
-    try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        found = None
-    except ValueError as error:
-        raise DatasetError(
-            f"{record} cannot be read ({error}); make all files again with --overwrite."
-        ) from error
-    if found != settings:
-        raise DatasetError(
-            f"{record.parent} holds {done} label files that "
-            + (f"were made with {found}, not {settings}" if found else "this tool did not write")
-            + "; use them as they are, or replace them with --overwrite."
-        )
-
-
-@contextmanager
-def runner(workers: int) -> Iterator[Callable]:
-    """`map`, in this process or in others that leave Ctrl-C to this one."""
-    if not workers:
-        yield map
-        return
-    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(workers, initializer=ignore)
-    try:
-        yield partial(pool.map, chunksize=4)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 # ------------------------------------------------------------ files
 
 
@@ -124,12 +167,6 @@ def image_bytes(array: np.ndarray, kind: str = "PNG") -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, kind)
     return buffer.getvalue()
-
-
-def write_names(path: Path, names: Sequence[str]) -> None:
-    """Write a list of images, one name a line in order; a list that is there is left alone."""
-    if not path.exists():
-        write_files({path: "".join(f"{name}\n" for name in sorted(names)).encode()})
 
 
 def read_json(path: Path, keys: Sequence[str]) -> dict:
@@ -173,21 +210,36 @@ def parser_of(
         parser.add_argument(
             "--overwrite",
             action="store_true",
-            help="make all files again; without it, those that are there are kept",
+            help="make all files again and then replace the old ones; without it, files that are "
+            "there are kept",
         )
     return parser
 
 
 def _count(text: str) -> int:
-    if int(text) < 0:
-        raise ValueError
-    return int(text)
+    return _at_least(0, text)
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 or more, as the type of an argument."""
+    return _at_least(1, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"give a whole number of {least} or more, not {text!r}")
+    return number
 
 
 def run_tool(run: Callable[[], int | None]) -> int:
     """Run a tool: mistakes a user can mend end in one line and exit code 2."""
     try:
-        return run() or 0
+        with terminated_as_interrupted():
+            return run() or 0
     except OvsegError as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         return 2

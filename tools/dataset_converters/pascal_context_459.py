@@ -10,7 +10,8 @@ ROOT is VOCdevkit/VOC2010 of VOCtrainval_03-May-2010.tar
 Writes annotations_detectron2/pc459_<split>/*.tif of 16 bits, as CAT-Seg's preparation does: label
 k of the .mat file becomes class k - 1, unlabelled pixels (0) become 65535, which is void. Images
 are those of ImageSets/SegmentationContext/<split>.txt, pascalcontext_<split>.txt or
-ImageSets/Main/<split>.txt, whichever is found first; the first is written where it is missing.
+ImageSets/Main/<split>.txt, whichever is found first. The first is written where it is missing, and
+what this tool wrote is written anew from the others by each run.
 
 The same command goes on where an earlier one was interrupted.
 """
@@ -29,7 +30,6 @@ from conversion import (
     need_folder,
     parser_of,
     run_tool,
-    write_names,
 )
 from pascal_context import MAT_SOURCE, image_list, image_names, read_label_map
 
@@ -46,13 +46,13 @@ def convert(arguments: argparse.Namespace) -> None:
     """Run the conversion that the command line asks for."""
     root, split = arguments.root, arguments.split
     source = need_folder(root / "trainval", MAT_SOURCE)
-    names = image_names(root, split)
     out = root / "annotations_detectron2" / f"pc459_{split}"
-    jobs = [Job((out / f"{name}.tif",), (source / f"{name}.mat",)) for name in names]
-    write_names(image_list(root, split), names)
-    settings = dict(converter="pascal_context_459")
     record = out / "conversion.json"
-    done = convert_all(jobs, make, record, settings, arguments.workers, arguments.overwrite)
+    names = image_names(root, split, record)
+    jobs = [Job((out / f"{name}.tif",), (source / f"{name}.mat",)) for name in names]
+    settings = dict(converter="pascal_context_459")
+    listed = (image_list(root, split), names)
+    done = convert_all(jobs, make, record, settings, arguments.workers, arguments.overwrite, listed)
     print(f"{len(jobs)} label files in {out}, {done} of them new.")
 
 

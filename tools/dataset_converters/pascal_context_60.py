@@ -15,7 +15,8 @@ there is taken):
         taken and the others become background
 
 Writes SegmentationClassContext/*.png (0 background, then the classes in alphabetical order) and,
-where it is missing, ImageSets/SegmentationContext/<split>.txt.
+where it is missing or this tool wrote it, ImageSets/SegmentationContext/<split>.txt. A list of
+other hands stays; it is an error if it names other images than the json.
 
 The same command goes on where an earlier one was interrupted.
 """
@@ -37,11 +38,11 @@ from conversion import (
     parser_of,
     read_json,
     run_tool,
-    write_names,
 )
 from pascal_context import NUM_CLASSES, image_list, image_names, read_label_map
-from pycocotools import mask as rle
+from shapes import region_of
 
+from ovseg.datasets.entries import IDENTIFIER, check_entries
 from ovseg.datasets.label_ids import PASCAL_CONTEXT_59_IDS
 from ovseg.errors import DatasetError
 
@@ -61,18 +62,43 @@ def from_mat(path: Path) -> list[bytes]:
     return [image_bytes(_table()[read_label_map(path)])]
 
 
-def from_segments(height: int, width: int, segments: Sequence[tuple[int, dict]]) -> list[bytes]:
-    """Labels of (category id, run-length encoding), painted over each other in their order."""
+def from_segments(
+    path: Path, name: str, height: int, width: int, segments: Sequence[tuple[int, dict]]
+) -> list[bytes]:
+    """Labels of (category id, run-length encoding), painted over each other in their order.
+
+    Args:
+        path: The annotation file, for errors.
+        name: Name of the image, for errors.
+        height: Height of the image.
+        width: Its width.
+        segments: Category ids, those above 459 are background, and regions.
+
+    Raises:
+        DatasetError: A category is none, or a region cannot be drawn.
+    """
     labels = np.zeros((height, width), np.uint8)
-    for category, shape in segments:
-        inside = category <= NUM_CLASSES
-        labels[rle.decode(shape).astype(bool)] = _table()[category] if inside else 0
+    for number, (category, shape) in enumerate(segments):
+        place = f"Segment {number} of image {name} in {path}"
+        if category < 0:
+            raise DatasetError(f"{place} is of category {category}, which is none; fetch it again.")
+        try:
+            region = region_of(shape, height, width)
+        except ValueError as error:
+            raise DatasetError(
+                f"{place} cannot be drawn: {error}; fetch the file again."
+            ) from error
+        labels[region] = _table()[category] if category <= NUM_CLASSES else 0
     return [image_bytes(labels)]
 
 
 def _from_json(path: Path, split: str) -> dict[str, tuple]:
     """For each image of a split, by name, the arguments of `from_segments`."""
     content = read_json(path, ("images", "annos_segmentation"))
+    fields = dict(image_id=IDENTIFIER, file_name=(str,), height=(int,), width=(int,), phase=(str,))
+    check_entries(content["images"], f"images of {path}", fields)
+    fields = dict(image_id=IDENTIFIER, category_id=(int,), segmentation=(list, dict))
+    check_entries(content["annos_segmentation"], f"annos_segmentation of {path}", fields)
     images = {i["image_id"]: i for i in content["images"] if i["phase"] == split}
     segments = defaultdict(list)
     for entry in content["annos_segmentation"]:
@@ -81,8 +107,9 @@ def _from_json(path: Path, split: str) -> dict[str, tuple]:
     if not images:
         raise DatasetError(f"{path} has no images of the phase {split!r}; fetch it again.")
     return {
-        Path(image["file_name"]).stem: (image["height"], image["width"], segments[key])
+        name: (path, name, image["height"], image["width"], segments[key])
         for key, image in images.items()
+        for name in [Path(image["file_name"]).stem]
     }
 
 
@@ -97,17 +124,17 @@ def convert(arguments: argparse.Namespace) -> None:
         raise DatasetError(
             f"{root} holds no {missing}; --help says where to get it, and that ROOT is VOC2010."
         )
+    out = root / "SegmentationClassContext"
+    record = out / f"conversion_{split}.json"
     if source == "json":
         of_image, make = _from_json(root / JSON, split), from_segments
     else:
-        names = image_names(root, split)
+        names = image_names(root, split, record)
         of_image, make = {name: (root / "trainval" / f"{name}.mat",) for name in names}, from_mat
-    out = root / "SegmentationClassContext"
     jobs = [Job((out / f"{name}.png",), inputs) for name, inputs in of_image.items()]
-    write_names(image_list(root, split), list(of_image))
     settings = dict(converter="pascal_context_60", source=source)
-    record = out / f"conversion_{split}.json"
-    done = convert_all(jobs, make, record, settings, arguments.workers, arguments.overwrite)
+    listed = (image_list(root, split), list(of_image))
+    done = convert_all(jobs, make, record, settings, arguments.workers, arguments.overwrite, listed)
     print(f"{len(jobs)} label files from {source} in {out}, {done} of them new.")
 
 
