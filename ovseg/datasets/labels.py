@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ovseg.errors import DatasetError
-from ovseg.utils.images import MAX_PIXELS
+from ovseg.utils.images import DAMAGED, MAX_PIXELS
 
 __all__ = ["LabelReader", "index_lookup", "read_index_mask", "read_panoptic_ids"]
-
-#: What Pillow raises where a file is damaged.
-_UNREADABLE = (
-    UnidentifiedImageError,
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    IndexError,
-    KeyError,
-)
 
 #: Marks raw values that no class and no void value stands for.
 INVALID = -2
@@ -166,7 +153,7 @@ def _open(path: str | Path) -> Image.Image:
             f"Mask {path} has more than {MAX_PIXELS} pixels, the most that is read; cut it and its "
             "image into parts."
         ) from error
-    except _UNREADABLE as error:
+    except DAMAGED as error:
         raise DatasetError(
             f"Mask {path} cannot be read ({error}); fetch or write it again."
         ) from error

@@ -19,6 +19,9 @@ __all__ = ["decode_image", "to_rgb"]
 #: meant to exhaust the memory.
 MAX_PIXELS = 178_956_970
 
+#: What Pillow raises where a file is damaged, or is no image.
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError)
+
 #: Modes whose values are wider than a byte, and the value that stands for white.
 _WIDE_MODES = {"I;16": 65535, "I;16L": 65535, "I;16B": 65535, "I;16N": 65535}
 
@@ -80,15 +83,7 @@ def decode_image(
         ) from error
     except Image.DecompressionBombError as error:
         raise _too_large(name, f"{error}", max_pixels) from error
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        IndexError,
-        KeyError,
-    ) as error:
+    except DAMAGED as error:
         if isinstance(error, ImageError):
             raise
         raise ImageError(
