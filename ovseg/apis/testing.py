@@ -29,7 +29,7 @@ from ovseg.utils.frozen import check_frozen, frozen_prefixes
 from ovseg.utils.together import together
 from ovseg.version import __version__
 
-__all__ = ["check_classes", "test_model"]
+__all__ = ["build_dataset", "check_classes", "test_model"]
 
 
 def test_model(
@@ -71,7 +71,7 @@ def test_model(
         checkpoint = checkpoint or config.get("load_from")
         config.load_from, config.resume = None, False  # loaded here, and checked
         weights = load_checkpoint(checkpoint) if checkpoint is not None else None
-        dataset = _build_dataset(config)
+        dataset = _checked_dataset(config)
         classes = dataset.metainfo["classes"]
         _choose_vocabulary(config, dataset.metainfo)
 
@@ -124,26 +124,27 @@ def test_model(
         scores = evaluator.evaluate(0)
         saving.after_test_epoch()
 
-    if is_main_process():
-        record = run_record(
-            config,
-            model,
-            scores,
-            dataset=dict(
-                type=type(dataset).__name__,
-                vocabulary=dataset.metainfo.get("vocabulary"),
-                images=len(keys),
-                classes=len(classes),
-            ),
-            metrics=[_describe(metric) for metric in evaluator.metrics],
-            checkpoint=entry,
-            seed=runner.seed,
-            seconds=round(time.monotonic() - start, 3),
-            resumed_images=len(finished),
-        )
-        path = Path(runner.work_dir) / runner.timestamp / "results.json"
-        write_json(path, record)
-        runner.logger.info(f"Record of this run: {path}")
+    with together():
+        if is_main_process():
+            record = run_record(
+                config,
+                model,
+                scores,
+                dataset=dict(
+                    type=type(dataset).__name__,
+                    vocabulary=dataset.metainfo.get("vocabulary"),
+                    images=len(keys),
+                    classes=len(classes),
+                ),
+                metrics=[_describe(metric) for metric in evaluator.metrics],
+                checkpoint=entry,
+                seed=runner.seed,
+                seconds=round(time.monotonic() - start, 3),
+                resumed_images=len(finished),
+            )
+            path = Path(runner.work_dir) / runner.timestamp / "results.json"
+            write_json(path, record)
+            runner.logger.info(f"Record of this run: {path}")
     return scores
 
 
@@ -212,14 +213,25 @@ def _run(runner: FrozenRunner, evaluator: Evaluator) -> dict[str, float]:
             raise
 
 
-def _build_dataset(config: Config):
+def build_dataset(config: Config):
+    """The test dataset of a configuration.
+
+    Raises:
+        DatasetError: It is not laid out as configured.
+        ConfigError: There is none.
+    """
     loader = config.get("test_dataloader")
     if not loader or not config.get("test_evaluator"):
         raise ConfigError(
             f"Config {config.filename} has no test_dataloader or test_evaluator; inherit from a "
             "dataset in configs/_base_/datasets."
         )
-    dataset = DATASETS.build(loader["dataset"])
+    return DATASETS.build(loader["dataset"])
+
+
+def _checked_dataset(config: Config):
+    """The test dataset, of which some masks were read."""
+    dataset = build_dataset(config)
     check = getattr(dataset, "check_masks", None)
     if callable(check):
         check()
