@@ -8,8 +8,9 @@
 
 METHOD is a model of the zoo or a method, which stands for all its models; without BENCHMARKS all
 are run that its configs know. The same command goes on where an earlier one was interrupted, and
-does not run again what is finished under the same settings. A benchmark whose data or weights are
-missing is told with what to do about it, and the others are run.
+does not run again what is finished under the same settings, with the same data and weights; that
+stays in the tables too. A benchmark whose data or weights are missing is told with what to do about
+it, and the others are run.
 
 Writes DIR/METHOD.json and DIR/METHOD.md, and for each benchmark the record of its run. Exit code 0:
 all were scored; 1: some were not; 2: the call was wrong.

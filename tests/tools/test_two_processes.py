@@ -143,3 +143,28 @@ def test_reproduce_writes_the_same_tables(tmp_path, monkeypatch):
     for found in (one, two):
         assert "ulm_2_leftImg8bit.png is empty" in found["cityscapes-19"]["problem"]
     assert not os.path.exists(tmp_path / "two/maskclip_nano/cityscapes-19/record.json")
+
+
+@pytest.mark.parametrize(("taken", "code"), [("out", 2), ("out/maskclip_nano", 1)])
+def test_reproduce_ends_where_it_cannot_write(tmp_path, monkeypatch, taken, code):
+    write_voc(tmp_path / "data")
+    monkeypatch.setenv("OVSEG_DATA", str(tmp_path / "data"))
+    (tmp_path / taken).parent.mkdir(exist_ok=True)
+    (tmp_path / taken).write_text("")
+    asked = ["maskclip_nano", "voc-20", "--out", str(tmp_path / "out")]
+    codes = run_two(lambda rank: reproduce([*asked, "--launcher", "pytorch", *QUICK]))
+    assert codes == [code, code]
+
+
+def test_reproduce_goes_on_with_another_number_of_processes(tmp_path, monkeypatch):
+    write_voc(tmp_path / "data")
+    monkeypatch.setenv("OVSEG_DATA", str(tmp_path / "data"))
+    asked = ["maskclip_nano", "voc-20", "--out", str(tmp_path / "out")]
+    assert reproduce([*asked, *QUICK]) == 0
+    table, note = (
+        tmp_path / "out" / name
+        for name in ("maskclip_nano.json", "maskclip_nano/voc-20/record.json")
+    )
+    before = table.read_text(), note.stat().st_mtime_ns
+    assert run_two(lambda rank: reproduce([*asked, "--launcher", "pytorch", *QUICK])) == [0, 0]
+    assert (table.read_text(), note.stat().st_mtime_ns) == before  # it was not run again
