@@ -114,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"Tables: {arguments.out}/{arguments.method}.md and .json")
         return int(any(entry["problem"] for entry in entries))
 
-    return report_errors(run)
+    return report_errors(run, "the same command goes on from here")
 
 
 if __name__ == "__main__":

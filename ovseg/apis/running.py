@@ -138,10 +138,14 @@ class FrozenRunner(OwnLog, Runner):
         return model.to(get_device())
 
 
-def report_errors(run: Callable[[], int | None]) -> int:
+def report_errors(run: Callable[[], int | None], go_on: str = "--resume goes on from here") -> int:
     """Run a tool: mistakes a user can mend end in one line and exit code 2, others in a traceback.
 
     An interruption by the user ends in exit code 130.
+
+    Args:
+        run: The tool; gives its exit code, or None for 0.
+        go_on: What the user is told to do after an interruption.
 
     Returns:
         The exit code.
@@ -156,7 +160,7 @@ def report_errors(run: Callable[[], int | None]) -> int:
         sys.stderr.write(f"{Path(sys.argv[0]).name}: error: {message}\n")
         return 2
     except KeyboardInterrupt:
-        print("Interrupted; --resume goes on from here.", file=sys.stderr)  # noqa: T201
+        print(f"Interrupted; {go_on}.", file=sys.stderr)  # noqa: T201
         return 130
     finally:
         if distributed.is_available() and distributed.is_initialized():

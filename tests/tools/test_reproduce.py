@@ -77,7 +77,7 @@ def test_what_is_there_is_scored_and_the_rest_told(place, capsys, monkeypatch):
     assert run(place, "maskclip_nano", "voc-20", "--fresh") == 1 and len(tests) == 2
 
 
-def test_an_interrupted_run_goes_on(place, monkeypatch):
+def test_an_interrupted_run_goes_on(place, monkeypatch, capsys):
     keep = testing.SavePredictions.after_test_iter
     seen = []
 
@@ -89,6 +89,7 @@ def test_an_interrupted_run_goes_on(place, monkeypatch):
 
     monkeypatch.setattr(testing.SavePredictions, "after_test_iter", stop)
     assert run(place, "maskclip_nano", "voc-20") == 130
+    assert "Interrupted; the same command goes on from here." in capsys.readouterr().err
     assert run(place, "maskclip_nano", "voc-20") == 0
     assert len(seen) == 2  # two images: one before and one after
     assert entries(place, "maskclip_nano")["voc-20"]["images"] == 2
