@@ -27,6 +27,7 @@ from ovseg.text import Vocabulary
 from ovseg.utils.checkpoints import check_state_dict, load_checkpoint
 from ovseg.utils.frozen import check_frozen, frozen_prefixes
 from ovseg.utils.together import together
+from ovseg.utils.writable import check_writable
 from ovseg.version import __version__
 
 __all__ = ["build_dataset", "check_classes", "test_model"]
@@ -64,6 +65,7 @@ def test_model(
         DatasetError: The dataset is not laid out or labelled as configured.
         ConfigError: The model's classes are not those of the dataset, or ``resume`` is asked of
             results of other settings.
+        SaveError: A folder of results cannot be written to.
     """
     start = time.monotonic()
     prepare_launch(config)
@@ -73,6 +75,9 @@ def test_model(
         weights = load_checkpoint(checkpoint) if checkpoint is not None else None
         dataset = _checked_dataset(config)
         classes = dataset.metainfo["classes"]
+        for folder in (config.work_dir, out_dir, show_dir, panoptic_dir):
+            if folder is not None:
+                check_writable(folder)
         _choose_vocabulary(config, dataset.metainfo)
 
     with together():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ovseg.errors import ConfigError, SaveError
+from ovseg.utils.writable import check_writable
 
 __all__ = ["RecordStore", "image_key", "settings_digest", "write_json"]
 
@@ -107,8 +108,12 @@ class RecordStore:
         return self.folder / f"records.{self._rank}.jsonl"
 
     def start(self, resume: bool) -> None:
-        """Prepare the folder; to be called by one process, before any commits."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Prepare the folder; to be called by one process, before any commits.
+
+        Raises:
+            SaveError: It cannot be written to.
+        """
+        check_writable(self.folder)
         if not resume:
             for path in self.folder.glob("records.*.jsonl"):
                 path.unlink()

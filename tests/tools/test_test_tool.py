@@ -131,6 +131,15 @@ def test_good_checkpoint(place):
     assert record["checkpoint"]["path"] == str(path) and len(record["checkpoint"]["sha256"]) == 64
 
 
+@pytest.mark.parametrize("option", ["--work-dir", "--out", "--show-dir", "--out-panoptic"])
+@pytest.mark.parametrize("folder", ["taken", "taken/below"])
+def test_folders_are_tried_before_anything_is_computed(place, option, folder, capsys):
+    (place / "taken").write_text("")
+    assert run(place, option, place / folder) == 2
+    assert f"Cannot write to {place / folder} (" in capsys.readouterr().err.splitlines()[-1]
+    assert BrightnessSegmentor.seen == 0
+
+
 class Evil:
     def __init__(self, path):
         self.path = str(path)

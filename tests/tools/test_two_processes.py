@@ -117,6 +117,16 @@ def test_an_error_of_one_process_ends_both(place, capfd):
     assert sum("Process 1 of 2 failed" in line for line in errors) == 1
 
 
+@pytest.mark.parametrize("taken", ["two", "two/labels", "two/finished", "two/segments.json/full"])
+def test_a_place_that_is_taken_ends_both(place, taken, capfd):
+    (place / taken).parent.mkdir(parents=True, exist_ok=True)
+    (place / taken).write_text("")
+    arguments = [*outputs(place, "two"), *SHIFTED]
+    assert run_two(lambda rank: run(place, "--launcher", "pytorch", *arguments)) == [2, 2]
+    errors = [line for line in capfd.readouterr().err.splitlines() if ": error: " in line]
+    assert len(errors) == 2 and all("Cannot write" in line for line in errors)
+
+
 def test_reproduce_writes_the_same_tables(tmp_path, monkeypatch):
     write_voc(tmp_path / "data")
     cityscapes_train_ids(tmp_path / "data/cityscapes")
