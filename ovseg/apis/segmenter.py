@@ -22,6 +22,7 @@ from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
 from ovseg.text import Vocabulary
 from ovseg.utils.bfloat16 import computes_bfloat16
+from ovseg.utils.devices import check_device
 from ovseg.version import __version__
 
 #: The model of `ovseg.segment` where none is named: real, never the nano one.
@@ -52,7 +53,12 @@ class Segmenter:
         return next(self.model.parameters()).device
 
     def to(self, device: str | torch.device) -> Segmenter:
-        """Move the model."""
+        """Move the model.
+
+        Raises:
+            ConfigError: there is no such device.
+        """
+        check_device(device)
         self.model.to(device)
         return self
 
@@ -166,7 +172,7 @@ def create_model(
             is, but switches off the guide, aggregator, foreground or refiner.
 
     Raises:
-        ConfigError: for an unknown name of a model or protocol.
+        ConfigError: for an unknown name of a model or protocol, or a device that is not there.
         WeightsNotFoundError: if weights are needed that cannot be had.
     """
     is_file = str(name).endswith(".py")
@@ -185,6 +191,7 @@ def create_model(
     config.merge_from_dict({"model": _overrides(config.model, overrides)})
     _set_sources(config.model, bool(pretrained), weights, precision)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    check_device(chosen)
     if precision == "bf16" and computes_bfloat16(chosen) is False:
         warnings.warn(
             "This processor has no units for bfloat16 and emulates it: precision='bf16' will take "
