@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import ConfigDict
 from mmengine.structures import BaseDataElement
 from mmseg.structures import SegDataSample
 
@@ -22,6 +22,7 @@ from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
 from ovseg.text import Vocabulary
 from ovseg.utils.bfloat16 import computes_bfloat16
+from ovseg.utils.config_errors import building, read_config
 from ovseg.utils.devices import check_device
 from ovseg.version import __version__
 
@@ -172,7 +173,8 @@ def create_model(
             is, but switches off the guide, aggregator, foreground or refiner.
 
     Raises:
-        ConfigError: for an unknown name of a model or protocol, or a device that is not there.
+        ConfigError: for an unknown name of a model or protocol, a setting that the model does not
+            take, a config that cannot be read, or a device that is not there.
         WeightsNotFoundError: if weights are needed that cannot be had.
     """
     is_file = str(name).endswith(".py")
@@ -181,7 +183,7 @@ def create_model(
         raise ConfigError(
             f"there is no config file {path}: give a path that exists or a model name"
         )
-    config = Config.fromfile(path)
+    config = read_config(path)
     if "model" not in config:
         raise ConfigError(f"{path} does not describe a model: it has no key 'model'")
     if isinstance(protocol, str):
@@ -198,13 +200,14 @@ def create_model(
             "longer than 'fp32' here.",
             stacklevel=2,
         )
-    if pretrained:
-        model = MODELS.build(config.model)
-    else:
-        # The same random weights at every start, so that runs can be compared and taken up again.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+    with building(str(name), config.model):
+        if pretrained:
             model = MODELS.build(config.model)
+        else:
+            # The same random weights at every start: runs can be compared and taken up again.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                model = MODELS.build(config.model)
     model = model.to(chosen)
     return Segmenter(model, path.stem if is_file else str(name))
 

@@ -25,6 +25,7 @@ from ovseg.evaluation.run_record import checkpoint_entry, run_record, to_plain
 from ovseg.registry import DATASETS, MODELS
 from ovseg.text import Vocabulary
 from ovseg.utils.checkpoints import check_state_dict, load_checkpoint
+from ovseg.utils.config_errors import building
 from ovseg.utils.frozen import check_frozen, frozen_prefixes
 from ovseg.utils.together import together
 from ovseg.utils.writable import check_writable
@@ -63,8 +64,8 @@ def test_model(
         WeightsNotFoundError: The checkpoint is missing.
         CheckpointMismatchError: The checkpoint belongs to another model.
         DatasetError: The dataset is not laid out or labelled as configured.
-        ConfigError: The model's classes are not those of the dataset, or ``resume`` is asked of
-            results of other settings.
+        ConfigError: The config describes what cannot be built, the model's classes are not those
+            of the dataset, or ``resume`` is asked of results of other settings.
         SaveError: A folder of results cannot be written to.
     """
     start = time.monotonic()
@@ -81,14 +82,16 @@ def test_model(
         _choose_vocabulary(config, dataset.metainfo)
 
     with together():
-        runner = FrozenRunner.from_cfg(config)
+        with building("The model or its runner", config.to_dict()):
+            runner = FrozenRunner.from_cfg(config)
         model = getattr(runner.model, "module", runner.model)
         if weights is not None:
             _load_weights(model, weights, str(checkpoint))
         check_classes(model, classes, type(dataset).__name__)
         _tell_things(model, dataset.metainfo)
 
-        evaluator = _build_evaluator(config.test_evaluator)
+        with building("test_evaluator", config.test_evaluator):
+            evaluator = _build_evaluator(config.test_evaluator)
         evaluator.dataset_meta = dataset.metainfo
         root = dataset.metainfo.get("image_root") or ""
         keys = [image_key(dataset.get_data_info(i)["img_path"], root) for i in range(len(dataset))]
@@ -124,6 +127,8 @@ def test_model(
             dataset.get_subset_(remaining)
         runner._test_dataloader = {**config.test_dataloader, "dataset": dataset}
         runner._test_evaluator = evaluator
+        with together(), building("test_dataloader or test_cfg", config.to_dict()):
+            _ = runner.test_loop  # is built when it is asked for
         scores = _run(runner, evaluator)
     else:
         scores = evaluator.evaluate(0)
@@ -231,7 +236,8 @@ def build_dataset(config: Config):
             f"Config {config.filename} has no test_dataloader or test_evaluator; inherit from a "
             "dataset in configs/_base_/datasets."
         )
-    return DATASETS.build(loader["dataset"])
+    with building("The dataset", loader["dataset"]):
+        return DATASETS.build(loader["dataset"])
 
 
 def _checked_dataset(config: Config):
@@ -244,7 +250,16 @@ def _checked_dataset(config: Config):
 
 
 def _choose_vocabulary(config: Config, metainfo: dict[str, Any]) -> None:
-    """Give a model that takes any vocabulary and was given none that of the dataset."""
+    """Give a model that takes any vocabulary and was given none that of the dataset.
+
+    Raises:
+        ConfigError: The configuration describes no model.
+    """
+    if not isinstance(config.get("model"), dict) or "type" not in config.model:
+        raise ConfigError(
+            f"Config {config.filename} describes no model (it has no model.type); inherit from the "
+            "config of one."
+        )
     takes_any = hasattr(MODELS.get(config.model["type"]), "set_vocabulary")
     if takes_any and config.model.get("vocabulary") is None:
         config.model["vocabulary"] = metainfo.get("vocabulary") or list(metainfo["classes"])

@@ -11,6 +11,7 @@ from ovseg.apis.running import prepare_launch
 from ovseg.engine.runner import TrainRunner
 from ovseg.errors import ConfigError
 from ovseg.utils.checkpoints import load_checkpoint
+from ovseg.utils.config_errors import building
 
 __all__ = ["train_model"]
 
@@ -30,7 +31,8 @@ def train_model(config: Config, *, resume: bool | str = False, amp: bool = False
         The runner, with the trained model.
 
     Raises:
-        ConfigError: The config trains nothing, or asks for mixed precision without a GPU.
+        ConfigError: The config trains nothing, describes what cannot be built, or asks for mixed
+            precision without a GPU.
         WeightsNotFoundError: The checkpoint to go on from is missing.
     """
     if not config.get("train_cfg") or not config.get("train_dataloader"):
@@ -53,6 +55,8 @@ def train_model(config: Config, *, resume: bool | str = False, amp: bool = False
     elif resume:
         config.resume = True
     prepare_launch(config)
-    runner = TrainRunner.from_cfg(config)
+    with building("The model or what trains it", config.to_dict()):
+        runner = TrainRunner.from_cfg(config)
+        _ = runner.train_loop  # with its data; is built when it is asked for
     runner.train()
     return runner
