@@ -8,8 +8,9 @@
 
 METHOD is a model of the zoo or a method, which stands for all its models; without BENCHMARKS all
 are run that its configs know. The same command goes on where an earlier one was interrupted, and
-does not run again what is finished under the same settings. A benchmark whose data or weights are
-missing is told with what to do about it, and the others are run.
+does not run again what is finished under the same settings, with the same data and weights; that
+stays in the tables too. A benchmark whose data or weights are missing is told with what to do about
+it, and the others are run.
 
 Writes DIR/METHOD.json and DIR/METHOD.md, and for each benchmark the record of its run. Exit code 0:
 all were scored; 1: some were not; 2: the call was wrong.
@@ -113,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"Tables: {arguments.out}/{arguments.method}.md and .json")
         return int(any(entry["problem"] for entry in entries))
 
-    return report_errors(run)
+    return report_errors(run, "the same command goes on from here")
 
 
 if __name__ == "__main__":

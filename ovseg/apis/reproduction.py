@@ -17,14 +17,17 @@ from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 
 from ovseg.apis.published import published_for
+from ovseg.apis.run_digest import run_digest
 from ovseg.apis.running import apply_arguments, load_config, prepare_launch
 from ovseg.apis.storage import write_files
 from ovseg.apis.testing import test_model
 from ovseg.apis.zoo import config_root, list_models, model_info
 from ovseg.errors import ConfigError, OvsegError
-from ovseg.evaluation.records import settings_digest, write_json
+from ovseg.evaluation.records import write_json
 from ovseg.evaluation.run_record import to_plain
-from ovseg.registry import DATASETS
+from ovseg.registry import DATASETS, METRICS
+from ovseg.utils.together import together
+from ovseg.utils.writable import check_writable
 from ovseg.version import __version__
 
 __all__ = ["Comparison", "compare", "known_benchmarks", "markdown", "plan", "reproduce"]
@@ -120,9 +123,9 @@ def reproduce(
     """Run comparisons one after another, each in a folder of its own.
 
     After each, ``<out>/<name>.json`` and ``<name>.md`` are written anew. What an earlier call
-    finished under the same settings is not run again, an unfinished one goes on after its last
-    finished image, and what was run under other settings is run anew. A benchmark that cannot be
-    run is told as such, and the others are run.
+    finished under the same settings, with the same data and weights, is not run again and stays in
+    the table, an unfinished one goes on after its last finished image, and what was run otherwise
+    is run anew. A benchmark that cannot be run is told as such, and the others are run.
 
     Args:
         comparisons: See `plan`.
@@ -138,24 +141,40 @@ def reproduce(
 
     Returns:
         The entries of the JSON file, see `compare`; the same in every process.
+
+    Raises:
+        SaveError: ``out`` cannot be written to.
     """
     out = Path(out)
-    entries = [compare(comparison, problem=_WAITING) for comparison in comparisons]
     runtime = Config.fromfile(config_root() / "_base_" / "default_runtime.py")
     runtime.launcher = launcher
     prepare_launch(runtime)
+    with together():
+        check_writable(out)
     arguments = argparse.Namespace(
         launcher=launcher, cfg_options=dict(changes or {}), seed=seed, local_rank=None
     )
-    for index, comparison in enumerate(comparisons):
-        entry = _one(comparison, out, arguments, checkpoint, fresh)
-        shared = [entry]
-        broadcast_object_list(shared)  # the files of the main process count
-        entries[index] = shared[0]
-        if is_main_process():
-            _write(entries, out, name)
-            tell(entries[index])
+    waiting = [compare(comparison, problem=_WAITING) for comparison in comparisons]
+    earlier = []
+    if is_main_process():
+        earlier = _earlier(comparisons, out, name, arguments, checkpoint)
+    entries = _table(waiting, _of_main(earlier))
+    for comparison in comparisons:
+        # The files of the main process count.
+        entry = _of_main(_one(comparison, out, arguments, checkpoint, fresh))
+        entries = _table([entry], entries)
+        with together():
+            if is_main_process():
+                _write(entries, out, name)
+                tell(entry)
     return entries
+
+
+def _of_main(value: Any) -> Any:
+    """What the main process has, in every process."""
+    shared = [value]
+    broadcast_object_list(shared)
+    return shared[0]
 
 
 def _one(
@@ -169,18 +188,21 @@ def _one(
     folder = out / comparison.folder
     changed = bool(arguments.cfg_options)
     try:
-        config = _config_of(comparison, folder, arguments)
-        digest = _digest(config, checkpoint)  # of now: a run completes its config
-        note = None if fresh else _note_of(folder, digest)
+        with together():
+            config = _config_of(comparison, folder, arguments)
+            digest = note = None
+            if is_main_process():  # its files count
+                digest = run_digest(config, checkpoint)  # of now: a run completes its config
+                note = None if fresh else _note_of(folder, digest)
+        note = _of_main(note)
         if note is None or "scores" not in note:
-            if is_main_process():
-                write_json(folder / NOTE, dict(digest=digest))
+            with together():
+                if is_main_process():
+                    write_json(folder / NOTE, dict(digest=digest))
             scores = test_model(config, checkpoint, resume=note is not None)
-            note = _take_note(folder, digest, scores)
-        expected = DATASETS.get(config.test_dataloader["dataset"]["type"])
-        return compare(
-            comparison, note, changed=changed, expected=getattr(expected, "IMAGES", None)
-        )
+            with together():
+                note = _take_note(folder, digest, scores) if is_main_process() else {}
+        return _scored(comparison, config, note, changed)
     except OvsegError as error:
         return compare(comparison, problem=str(error))
     except Exception as error:  # the others are run all the same: it may be memory, or one file
@@ -192,6 +214,12 @@ def _one(
             torch.cuda.empty_cache()
 
 
+def _scored(comparison: Comparison, config: Config, note: dict, changed: bool) -> dict:
+    dataset = DATASETS.get(config.test_dataloader["dataset"]["type"])
+    expected = getattr(dataset, "IMAGES", None)
+    return compare(comparison, note, changed=changed, expected=expected)
+
+
 def _config_of(comparison: Comparison, folder: Path, arguments: argparse.Namespace) -> Config:
     """The config of a comparison; where there is none, that of the model with the benchmark's."""
     info = model_info(comparison.model)
@@ -199,14 +227,19 @@ def _config_of(comparison: Comparison, folder: Path, arguments: argparse.Namespa
     given = argparse.Namespace(config=str(path), work_dir=str(folder), **vars(arguments))
     if comparison.config is not None:
         return load_config(given)
-    if comparison.benchmark.endswith("panoptic") and "panoptic" not in info.tasks:
-        raise ConfigError(
-            f"{comparison.model} gives classes and no segments; take a benchmark without "
-            "'panoptic' in its name, or a model for panoptic segmentation."
-        )
-    config = Config.fromfile(path)
     benchmark = config_root() / "_base_" / "datasets" / f"{comparison.benchmark}.py"
-    config.merge_from_dict(dict(Config.fromfile(benchmark).items()))
+    settings = Config.fromfile(benchmark)
+    metrics = settings.test_evaluator
+    for metric in metrics if isinstance(metrics, list) else [metrics]:
+        task = getattr(METRICS.get(metric["type"]), "task", "semantic")
+        if task not in info.tasks:
+            raise ConfigError(
+                f"{comparison.model} gives classes and no segments, which the {metric['type']} of "
+                f"{comparison.benchmark} asks for; take a benchmark that is scored by classes "
+                f"alone, or a model for {task} segmentation."
+            )
+    config = Config.fromfile(path)
+    config.merge_from_dict(dict(settings.items()))
     config.experiment_name = f"{comparison.model}_{comparison.benchmark}"
     return apply_arguments(config, given)
 
@@ -214,45 +247,72 @@ def _config_of(comparison: Comparison, folder: Path, arguments: argparse.Namespa
 # ------------------------------------------------------------ what is finished
 
 
-def _digest(config: Config, checkpoint: str | Path | None) -> str:
-    """Of everything that scores depend on: not where results go, or how many processes work."""
-    settings = {k: v for k, v in config.to_dict().items() if k not in ("work_dir", "launcher")}
-    return settings_digest(
-        dict(ovseg=__version__, config=settings, checkpoint=checkpoint and str(checkpoint))
-    )
-
-
 def _note_of(folder: Path, digest: str) -> dict | None:
-    """What an earlier run of the same settings left, as the main process sees it.
+    """What an earlier run of the same digest left.
 
     It has ``scores`` where that run was finished; None where there was none.
     """
-    found: list[dict | None] = [None]
-    if is_main_process():
-        try:
-            note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-            if note["digest"] == digest:
-                found = [note]
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # never run, or cut: it is run
-    broadcast_object_list(found)
-    return found[0]
+    try:
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        return note if note["digest"] == digest else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # never run, or cut: it is run
 
 
 def _take_note(folder: Path, digest: str, scores: dict[str, float]) -> dict:
     """Keep the record of a run where it is found, and what the table needs of it."""
-    note: dict = dict(digest=digest, scores=to_plain(scores))
-    if is_main_process():
-        newest = max(folder.glob("*/results.json"), key=lambda path: path.stat().st_mtime)
-        record = json.loads(newest.read_text(encoding="utf-8"))
-        write_json(folder / "record.json", record)
-        note.update(
-            images=record["dataset"]["images"],
-            protocol=record["protocol"],
-            weights=record["weights"],
-        )
-        write_json(folder / NOTE, note)
+    newest = max(folder.glob("*/results.json"), key=lambda path: path.stat().st_mtime)
+    record = json.loads(newest.read_text(encoding="utf-8"))
+    write_json(folder / "record.json", record)
+    note = dict(
+        digest=digest,
+        scores=to_plain(scores),
+        images=record["dataset"]["images"],
+        protocol=record["protocol"],
+        weights=record["weights"],
+    )
+    write_json(folder / NOTE, note)
     return note
+
+
+def _earlier(
+    comparisons: Sequence[Comparison],
+    out: Path,
+    name: str,
+    arguments: argparse.Namespace,
+    checkpoint: str | Path | None,
+) -> list[dict]:
+    """The entries of the table that earlier calls left, as far as this call would not run them.
+
+    Those that it is asked for keep their place and wait; of the others only finished ones stay.
+    """
+    try:
+        content = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+        pairs = [(entry["model"], entry["benchmark"]) for entry in content["comparisons"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []  # there is none
+    kept = []
+    for model, benchmark in pairs:
+        try:
+            (comparison,) = plan(model, [benchmark])
+            if comparison in comparisons:
+                kept.append(compare(comparison, problem=_WAITING))
+                continue
+            folder = out / comparison.folder
+            config = _config_of(comparison, folder, arguments)
+            note = _note_of(folder, run_digest(config, checkpoint))
+            if note is not None and "scores" in note:
+                kept.append(_scored(comparison, config, note, bool(arguments.cfg_options)))
+        except Exception as error:  # its data are gone: it cannot be said whether it still holds
+            logging.getLogger("ovseg").info("%s on %s is left out: %s", model, benchmark, error)
+    return kept
+
+
+def _table(new: Sequence[dict], before: Sequence[dict]) -> list[dict]:
+    """Entries with new ones in the place of those before, or behind them; models stay together."""
+    entries = {(entry["model"], entry["benchmark"]): entry for entry in (*before, *new)}
+    models = [info.name for info in list_models()]
+    return sorted(entries.values(), key=lambda entry: models.index(entry["model"]))
 
 
 # ------------------------------------------------------------ what is written

@@ -16,7 +16,8 @@ from torch import nn
 
 from ovseg.apis.launching import add_launcher_argument, end_processes, start_processes
 from ovseg.apis.presets import set_protocol
-from ovseg.errors import ConfigError, OvsegError
+from ovseg.errors import OvsegError
+from ovseg.utils.config_errors import change_config, read_config
 from ovseg.utils.own_log import OwnLog
 
 __all__ = [
@@ -58,29 +59,22 @@ def load_config(arguments: argparse.Namespace) -> Config:
     """The configuration with the changes of the command line; those of ``--cfg-options`` win.
 
     Raises:
-        ConfigError: The file is missing or cannot be read, or there is no such protocol.
+        ConfigError: The file is missing or cannot be read, or it cannot be changed so.
     """
-    path = Path(arguments.config)
-    if not path.is_file():
-        raise ConfigError(f"Config {path} does not exist; see the folder `configs`.")
-    try:
-        config = Config.fromfile(path)
-    except FileNotFoundError as error:
-        raise ConfigError(f"Config {path} inherits from a file that is missing: {error}") from error
-    return apply_arguments(config, arguments)
+    return apply_arguments(read_config(arguments.config), arguments)
 
 
 def apply_arguments(config: Config, arguments: argparse.Namespace) -> Config:
     """Change a configuration as the command line says, and give it back.
 
     Raises:
-        ConfigError: There is no such protocol.
+        ConfigError: There is no such protocol, or a change does not fit the configuration.
     """
     path = Path(arguments.config)
     if getattr(arguments, "protocol", None):
         set_protocol(config.get("model") or {}, arguments.protocol)
     if arguments.cfg_options:
-        config.merge_from_dict(arguments.cfg_options)
+        change_config(config, arguments.cfg_options)
     if arguments.work_dir:
         config.work_dir = arguments.work_dir
     elif config.get("work_dir") is None:
@@ -127,10 +121,14 @@ class FrozenRunner(OwnLog, Runner):
         return model.to(get_device())
 
 
-def report_errors(run: Callable[[], int | None]) -> int:
+def report_errors(run: Callable[[], int | None], go_on: str = "--resume goes on from here") -> int:
     """Run a tool: mistakes a user can mend end in one line and exit code 2, others in a traceback.
 
     An interruption by the user ends in exit code 130.
+
+    Args:
+        run: The tool; gives its exit code, or None for 0.
+        go_on: What the user is told to do after an interruption.
 
     Returns:
         The exit code.
@@ -145,7 +143,7 @@ def report_errors(run: Callable[[], int | None]) -> int:
         sys.stderr.write(f"{Path(sys.argv[0]).name}: error: {message}\n")
         return 2
     except KeyboardInterrupt:
-        print("Interrupted; --resume goes on from here.", file=sys.stderr)  # noqa: T201
+        print(f"Interrupted; {go_on}.", file=sys.stderr)  # noqa: T201
         return 130
     finally:
         end_processes()

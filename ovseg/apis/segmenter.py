@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import ConfigDict
 from mmengine.structures import BaseDataElement
 from mmseg.structures import SegDataSample
 
@@ -22,6 +22,8 @@ from ovseg.errors import ConfigError
 from ovseg.registry import MODELS
 from ovseg.text import Vocabulary
 from ovseg.utils.bfloat16 import computes_bfloat16
+from ovseg.utils.config_errors import building, read_config
+from ovseg.utils.devices import check_device
 from ovseg.version import __version__
 
 #: The model of `ovseg.segment` where none is named: real, never the nano one.
@@ -52,7 +54,12 @@ class Segmenter:
         return next(self.model.parameters()).device
 
     def to(self, device: str | torch.device) -> Segmenter:
-        """Move the model."""
+        """Move the model.
+
+        Raises:
+            ConfigError: there is no such device.
+        """
+        check_device(device)
         self.model.to(device)
         return self
 
@@ -166,7 +173,8 @@ def create_model(
             is, but switches off the guide, aggregator, foreground or refiner.
 
     Raises:
-        ConfigError: for an unknown name of a model or protocol.
+        ConfigError: for an unknown name of a model or protocol, a setting that the model does not
+            take, a config that cannot be read, or a device that is not there.
         WeightsNotFoundError: if weights are needed that cannot be had.
     """
     is_file = str(name).endswith(".py")
@@ -175,7 +183,7 @@ def create_model(
         raise ConfigError(
             f"there is no config file {path}: give a path that exists or a model name"
         )
-    config = Config.fromfile(path)
+    config = read_config(path)
     if "model" not in config:
         raise ConfigError(f"{path} does not describe a model: it has no key 'model'")
     if isinstance(protocol, str):
@@ -185,19 +193,21 @@ def create_model(
     config.merge_from_dict({"model": _overrides(config.model, overrides)})
     _set_sources(config.model, bool(pretrained), weights, precision)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    check_device(chosen)
     if precision == "bf16" and computes_bfloat16(chosen) is False:
         warnings.warn(
             "This processor has no units for bfloat16 and emulates it: precision='bf16' will take "
             "longer than 'fp32' here.",
             stacklevel=2,
         )
-    if pretrained:
-        model = MODELS.build(config.model)
-    else:
-        # The same random weights at every start, so that runs can be compared and taken up again.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+    with building(str(name), config.model):
+        if pretrained:
             model = MODELS.build(config.model)
+        else:
+            # The same random weights at every start: runs can be compared and taken up again.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                model = MODELS.build(config.model)
     model = model.to(chosen)
     return Segmenter(model, path.stem if is_file else str(name))
 

@@ -25,11 +25,13 @@ from ovseg.evaluation.run_record import checkpoint_entry, run_record, to_plain
 from ovseg.registry import DATASETS, MODELS
 from ovseg.text import Vocabulary
 from ovseg.utils.checkpoints import check_state_dict, load_checkpoint
+from ovseg.utils.config_errors import building
 from ovseg.utils.frozen import check_frozen, frozen_prefixes
 from ovseg.utils.together import together
+from ovseg.utils.writable import check_writable
 from ovseg.version import __version__
 
-__all__ = ["check_classes", "test_model"]
+__all__ = ["build_dataset", "check_classes", "test_model"]
 
 
 def test_model(
@@ -62,8 +64,9 @@ def test_model(
         WeightsNotFoundError: The checkpoint is missing.
         CheckpointMismatchError: The checkpoint belongs to another model.
         DatasetError: The dataset is not laid out or labelled as configured.
-        ConfigError: The model's classes are not those of the dataset, or ``resume`` is asked of
-            results of other settings.
+        ConfigError: The config describes what cannot be built, the model's classes are not those
+            of the dataset, or ``resume`` is asked of results of other settings.
+        SaveError: A folder of results cannot be written to.
     """
     start = time.monotonic()
     prepare_launch(config)
@@ -71,19 +74,24 @@ def test_model(
         checkpoint = checkpoint or config.get("load_from")
         config.load_from, config.resume = None, False  # loaded here, and checked
         weights = load_checkpoint(checkpoint) if checkpoint is not None else None
-        dataset = _build_dataset(config)
+        dataset = _checked_dataset(config)
         classes = dataset.metainfo["classes"]
+        for folder in (config.work_dir, out_dir, show_dir, panoptic_dir):
+            if folder is not None:
+                check_writable(folder)
         _choose_vocabulary(config, dataset.metainfo)
 
     with together():
-        runner = FrozenRunner.from_cfg(config)
+        with building("The model or its runner", config.to_dict()):
+            runner = FrozenRunner.from_cfg(config)
         model = getattr(runner.model, "module", runner.model)
         if weights is not None:
             _load_weights(model, weights, str(checkpoint))
         check_classes(model, classes, type(dataset).__name__)
         _tell_things(model, dataset.metainfo)
 
-        evaluator = _build_evaluator(config.test_evaluator)
+        with building("test_evaluator", config.test_evaluator):
+            evaluator = _build_evaluator(config.test_evaluator)
         evaluator.dataset_meta = dataset.metainfo
         root = dataset.metainfo.get("image_root") or ""
         keys = [image_key(dataset.get_data_info(i)["img_path"], root) for i in range(len(dataset))]
@@ -119,31 +127,34 @@ def test_model(
             dataset.get_subset_(remaining)
         runner._test_dataloader = {**config.test_dataloader, "dataset": dataset}
         runner._test_evaluator = evaluator
+        with together(), building("test_dataloader or test_cfg", config.to_dict()):
+            _ = runner.test_loop  # is built when it is asked for
         scores = _run(runner, evaluator)
     else:
         scores = evaluator.evaluate(0)
         saving.after_test_epoch()
 
-    if is_main_process():
-        record = run_record(
-            config,
-            model,
-            scores,
-            dataset=dict(
-                type=type(dataset).__name__,
-                vocabulary=dataset.metainfo.get("vocabulary"),
-                images=len(keys),
-                classes=len(classes),
-            ),
-            metrics=[_describe(metric) for metric in evaluator.metrics],
-            checkpoint=entry,
-            seed=runner.seed,
-            seconds=round(time.monotonic() - start, 3),
-            resumed_images=len(finished),
-        )
-        path = Path(runner.work_dir) / runner.timestamp / "results.json"
-        write_json(path, record)
-        runner.logger.info(f"Record of this run: {path}")
+    with together():
+        if is_main_process():
+            record = run_record(
+                config,
+                model,
+                scores,
+                dataset=dict(
+                    type=type(dataset).__name__,
+                    vocabulary=dataset.metainfo.get("vocabulary"),
+                    images=len(keys),
+                    classes=len(classes),
+                ),
+                metrics=[_describe(metric) for metric in evaluator.metrics],
+                checkpoint=entry,
+                seed=runner.seed,
+                seconds=round(time.monotonic() - start, 3),
+                resumed_images=len(finished),
+            )
+            path = Path(runner.work_dir) / runner.timestamp / "results.json"
+            write_json(path, record)
+            runner.logger.info(f"Record of this run: {path}")
     return scores
 
 
@@ -212,14 +223,26 @@ def _run(runner: FrozenRunner, evaluator: Evaluator) -> dict[str, float]:
             raise
 
 
-def _build_dataset(config: Config):
+def build_dataset(config: Config):
+    """The test dataset of a configuration.
+
+    Raises:
+        DatasetError: It is not laid out as configured.
+        ConfigError: There is none.
+    """
     loader = config.get("test_dataloader")
     if not loader or not config.get("test_evaluator"):
         raise ConfigError(
             f"Config {config.filename} has no test_dataloader or test_evaluator; inherit from a "
             "dataset in configs/_base_/datasets."
         )
-    dataset = DATASETS.build(loader["dataset"])
+    with building("The dataset", loader["dataset"]):
+        return DATASETS.build(loader["dataset"])
+
+
+def _checked_dataset(config: Config):
+    """The test dataset, of which some masks were read."""
+    dataset = build_dataset(config)
     check = getattr(dataset, "check_masks", None)
     if callable(check):
         check()
@@ -227,7 +250,16 @@ def _build_dataset(config: Config):
 
 
 def _choose_vocabulary(config: Config, metainfo: dict[str, Any]) -> None:
-    """Give a model that takes any vocabulary and was given none that of the dataset."""
+    """Give a model that takes any vocabulary and was given none that of the dataset.
+
+    Raises:
+        ConfigError: The configuration describes no model.
+    """
+    if not isinstance(config.get("model"), dict) or "type" not in config.model:
+        raise ConfigError(
+            f"Config {config.filename} describes no model (it has no model.type); inherit from the "
+            "config of one."
+        )
     takes_any = hasattr(MODELS.get(config.model["type"]), "set_vocabulary")
     if takes_any and config.model.get("vocabulary") is None:
         config.model["vocabulary"] = metainfo.get("vocabulary") or list(metainfo["classes"])

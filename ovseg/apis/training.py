@@ -11,6 +11,9 @@ from ovseg.apis.running import prepare_launch
 from ovseg.engine.runner import TrainRunner
 from ovseg.errors import ConfigError
 from ovseg.utils.checkpoints import load_checkpoint
+from ovseg.utils.config_errors import building
+from ovseg.utils.together import together
+from ovseg.utils.writable import check_writable
 
 __all__ = ["train_model"]
 
@@ -30,8 +33,10 @@ def train_model(config: Config, *, resume: bool | str = False, amp: bool = False
         The runner, with the trained model.
 
     Raises:
-        ConfigError: The config trains nothing, or asks for mixed precision without a GPU.
+        ConfigError: The config trains nothing, describes what cannot be built, or asks for mixed
+            precision without a GPU.
         WeightsNotFoundError: The checkpoint to go on from is missing.
+        SaveError: ``work_dir`` cannot be written to.
     """
     if not config.get("train_cfg") or not config.get("train_dataloader"):
         raise ConfigError(
@@ -53,6 +58,10 @@ def train_model(config: Config, *, resume: bool | str = False, amp: bool = False
     elif resume:
         config.resume = True
     prepare_launch(config)
-    runner = TrainRunner.from_cfg(config)
+    with together():
+        check_writable(config.work_dir)
+    with building("The model or what trains it", config.to_dict()):
+        runner = TrainRunner.from_cfg(config)
+        _ = runner.train_loop  # with its data; is built when it is asked for
     runner.train()
     return runner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
@@ -23,6 +24,8 @@ class ImageMetric(BaseMetric):
     """
 
     default_prefix = ""  # names of results stand for themselves: "mIoU"
+    #: What a model must be able to give so that it can be scored.
+    task: ClassVar[str] = "semantic"
 
     def __init__(self, collect_device: str = "cpu", prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)

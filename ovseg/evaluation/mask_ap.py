@@ -36,6 +36,8 @@ class MaskAP(ImageMetric):
         prefix: Put in front of the names of the results.
     """
 
+    task = "instance"
+
     def __init__(
         self,
         max_per_image: int = 100,

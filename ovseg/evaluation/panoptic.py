@@ -173,6 +173,8 @@ class PanopticQuality(ImageMetric):
         prefix: Put in front of the names of the results.
     """
 
+    task = "panoptic"
+
     def __init__(
         self, table: bool = True, collect_device: str = "cpu", prefix: str | None = None
     ) -> None:

@@ -11,6 +11,7 @@ from ovseg.errors import ConfigError
 from ovseg.evaluation.png import write_png
 from ovseg.evaluation.records import RecordStore, write_json
 from ovseg.utils.segment_ids import encode_segment_ids
+from ovseg.utils.together import together
 
 __all__ = ["PanopticFiles"]
 
@@ -86,12 +87,16 @@ class PanopticFiles:
         return entry
 
     def write_annotations(self) -> None:
-        """Write the JSON file of all images, of all processes and of earlier runs."""
+        """Write the JSON file of all images, of all processes and of earlier runs.
+
+        Raises:
+            SaveError: It cannot be written; in the other processes PeerError.
+        """
         gathered = all_gather_object(self._written)
-        if not is_main_process():
-            return
-        everything = dict(self.store.finished_records(self.RECORD)) if self.store else {}
-        for part in gathered:
-            everything.update(part)
-        annotations = [everything[key] for key in sorted(everything)]
-        write_json(self.annotation_file, dict(annotations=annotations), indent=None)
+        with together():
+            if is_main_process():
+                everything = dict(self.store.finished_records(self.RECORD)) if self.store else {}
+                for part in gathered:
+                    everything.update(part)
+                annotations = [everything[key] for key in sorted(everything)]
+                write_json(self.annotation_file, dict(annotations=annotations), indent=None)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ovseg.errors import ConfigError
+from ovseg.errors import ConfigError, SaveError
+from ovseg.utils.writable import check_writable
 
 __all__ = ["RecordStore", "image_key", "settings_digest", "write_json"]
 
@@ -40,12 +41,26 @@ def image_key(img_path: str | os.PathLike | None, root: str = "") -> str:
 
 
 def write_json(path: Path, content: Any, indent: int | None = 2) -> None:
-    """Write a JSON file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a JSON file whole or not at all; folders are made.
+
+    Raises:
+        SaveError: It cannot be written (disk full, folder not writable).
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
-    draft.write_text(text + "\n", encoding="utf-8")
-    os.replace(draft, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text + "\n", encoding="utf-8")
+        os.replace(draft, path)
+    except OSError as error:
+        try:
+            draft.unlink(missing_ok=True)
+        except OSError:
+            pass  # its folder is not one, or is gone
+        raise SaveError(
+            f"Cannot write {path} ({error.strerror or error}); free space or choose another "
+            "folder, files written earlier are kept."
+        ) from error
 
 
 def settings_digest(settings: Mapping[str, Any]) -> str:
@@ -93,8 +108,12 @@ class RecordStore:
         return self.folder / f"records.{self._rank}.jsonl"
 
     def start(self, resume: bool) -> None:
-        """Prepare the folder; to be called by one process, before any commits."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Prepare the folder; to be called by one process, before any commits.
+
+        Raises:
+            SaveError: It cannot be written to.
+        """
+        check_writable(self.folder)
         if not resume:
             for path in self.folder.glob("records.*.jsonl"):
                 path.unlink()

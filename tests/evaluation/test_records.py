@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ovseg.errors import ConfigError
+from ovseg.errors import ConfigError, SaveError
 from ovseg.evaluation.records import RecordStore, image_key, write_json
 
 SETTINGS = dict(model=dict(type="A", steps=[1, 2]), seed=0)
@@ -99,3 +99,12 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
         write_json(tmp_path / "a" / "x.json", dict(one=float("nan")))
     assert json.loads((tmp_path / "a" / "x.json").read_text()) == dict(one=1)
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["x.json"]
+
+
+@pytest.mark.parametrize("path", ["taken/a.json", "folder"])
+def test_json_that_cannot_be_written(tmp_path, path):
+    (tmp_path / "taken").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SaveError, match="choose another folder"):
+        write_json(tmp_path / path, {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "taken"]

@@ -131,6 +131,15 @@ def test_good_checkpoint(place):
     assert record["checkpoint"]["path"] == str(path) and len(record["checkpoint"]["sha256"]) == 64
 
 
+@pytest.mark.parametrize("option", ["--work-dir", "--out", "--show-dir", "--out-panoptic"])
+@pytest.mark.parametrize("folder", ["taken", "taken/below"])
+def test_folders_are_tried_before_anything_is_computed(place, option, folder, capsys):
+    (place / "taken").write_text("")
+    assert run(place, option, place / folder) == 2
+    assert f"Cannot write to {place / folder} (" in capsys.readouterr().err.splitlines()[-1]
+    assert BrightnessSegmentor.seen == 0
+
+
 class Evil:
     def __init__(self, path):
         self.path = str(path)
@@ -209,6 +218,32 @@ def no_dataset(place):
     return []
 
 
+def syntax_error(place):
+    with (place / "config.py").open("a") as file:
+        file.write("model = dict(\n")
+    return []
+
+
+def unknown_name(place):
+    with (place / "config.py").open("a") as file:
+        file.write("model.update(half=nothing)\n")
+    return []
+
+
+def no_model(place):
+    return ["--cfg-options", "model=3"]
+
+
+def changed(*options):
+    """A mistake that is made at the command line alone."""
+
+    def mistake(place):
+        return ["--cfg-options", *options]
+
+    mistake.__name__ = "_".join(options)
+    return mistake
+
+
 def resumed_with_other_model(place):
     assert run(place) == 0
     return ["--resume", "--seed", "9"]
@@ -234,6 +269,21 @@ MISTAKES = {
     broken_image_in_a_worker: "003.png is empty",
     shuffled_vocabulary: "has 'floor' as class 1 but FolderDataset has it as class 0",
     no_dataset: "has no test_dataloader",
+    syntax_error: "'(' was never closed in line",
+    unknown_name: "NameError: name 'nothing' is not defined",
+    no_model: "describes no model",
+    changed("model.type=NoSuchModel"): "NoSuchModel is not in the ovseg::model registry",
+    changed("model.foo=3"): "unexpected keyword argument 'foo'",
+    changed("model.type.foo=3"): "changed by model.type.foo=3 (type={'foo': 3} in child config",
+    changed("test_dataloader.dataset.type=NoData"): "NoData is not in the ovseg::dataset registry",
+    changed("test_dataloader.dataset.foo=3"): "unexpected keyword argument 'foo'",
+    changed("test_dataloader.foo=3"): "unexpected keyword argument 'foo'",
+    changed(
+        "test_dataloader.sampler.type=NoSampler"
+    ): "NoSampler is not in the ovseg::data sampler",
+    changed("test_evaluator.type=NoMetric"): "NoMetric is not in the ovseg::metric registry",
+    changed("test_evaluator.foo=3"): "unexpected keyword argument 'foo'",
+    changed("test_cfg.type=NoLoop"): "NoLoop is not in the ovseg::loop registry",
     resumed_with_other_model: "seed was 0 and is 9",
     resumed_with_foreign_metric: "IoUMetric keeps no records",
 }
@@ -258,9 +308,15 @@ def test_a_mistake_at_the_command_line(place):
     assert done.stderr.splitlines()[-1].startswith("test.py: error: Checkpoint nowhere.pth")
 
 
-def test_bugs_keep_their_traceback(place):
-    with pytest.raises(KeyError, match="NoSuchModel"):
-        run(place, "--cfg-options", "model.type=NoSuchModel")
+@pytest.mark.parametrize("where", ["__init__", "test_step"])
+@pytest.mark.parametrize("bug", [KeyError("no such name"), TypeError("not a number")], ids=repr)
+def test_bugs_keep_their_traceback(place, where, bug, monkeypatch):
+    def fail(*arguments, **options):
+        raise bug
+
+    monkeypatch.setattr(BrightnessSegmentor, where, fail)
+    with pytest.raises(type(bug), match=bug.args[0]):
+        run(place)
 
 
 REAL = {

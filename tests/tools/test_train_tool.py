@@ -50,11 +50,20 @@ def test_train_and_go_on(place):
     [
         (["--resume", "nowhere.pth"], "nowhere.pth does not exist"),
         (["--cfg-options", "train_cfg=None"], "trains nothing"),
+        (["--cfg-options", "model.type=NoModel"], "NoModel is not in the ovseg::model registry"),
+        (["--cfg-options", "model.foo=3"], "unexpected keyword argument 'foo'"),
+        (["--cfg-options", "train_dataloader.dataset.type=NoData"], "NoData is not in the"),
+        (["--cfg-options", "train_cfg.foo=3"], "unexpected keyword argument 'foo'"),
     ],
 )
 def test_mistakes_end_in_one_line(place, arguments, message, capsys):
     assert run(place, "c", *arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_to(place, capsys):
+    assert run(place, "train_tool.py/below") == 2
+    assert "train_tool.py/below (Not a directory)" in capsys.readouterr().err
 
 
 def test_mixed_precision_needs_a_gpu(place, capsys, monkeypatch):

@@ -117,6 +117,16 @@ def test_an_error_of_one_process_ends_both(place, capfd):
     assert sum("Process 1 of 2 failed" in line for line in errors) == 1
 
 
+@pytest.mark.parametrize("taken", ["two", "two/labels", "two/finished", "two/segments.json/full"])
+def test_a_place_that_is_taken_ends_both(place, taken, capfd):
+    (place / taken).parent.mkdir(parents=True, exist_ok=True)
+    (place / taken).write_text("")
+    arguments = [*outputs(place, "two"), *SHIFTED]
+    assert run_two(lambda rank: run(place, "--launcher", "pytorch", *arguments)) == [2, 2]
+    errors = [line for line in capfd.readouterr().err.splitlines() if ": error: " in line]
+    assert len(errors) == 2 and all("Cannot write" in line for line in errors)
+
+
 def test_reproduce_writes_the_same_tables(tmp_path, monkeypatch):
     write_voc(tmp_path / "data")
     cityscapes_train_ids(tmp_path / "data/cityscapes")
@@ -160,3 +170,28 @@ def test_a_model_with_trained_parts(tmp_path, monkeypatch):
         for folder in ("one", "two")
     )
     assert one == two and one[0]["scores"]
+
+
+@pytest.mark.parametrize(("taken", "code"), [("out", 2), ("out/maskclip_nano", 1)])
+def test_reproduce_ends_where_it_cannot_write(tmp_path, monkeypatch, taken, code):
+    write_voc(tmp_path / "data")
+    monkeypatch.setenv("OVSEG_DATA", str(tmp_path / "data"))
+    (tmp_path / taken).parent.mkdir(exist_ok=True)
+    (tmp_path / taken).write_text("")
+    asked = ["maskclip_nano", "voc-20", "--out", str(tmp_path / "out")]
+    codes = run_two(lambda rank: reproduce([*asked, "--launcher", "pytorch", *QUICK]))
+    assert codes == [code, code]
+
+
+def test_reproduce_goes_on_with_another_number_of_processes(tmp_path, monkeypatch):
+    write_voc(tmp_path / "data")
+    monkeypatch.setenv("OVSEG_DATA", str(tmp_path / "data"))
+    asked = ["maskclip_nano", "voc-20", "--out", str(tmp_path / "out")]
+    assert reproduce([*asked, *QUICK]) == 0
+    table, note = (
+        tmp_path / "out" / name
+        for name in ("maskclip_nano.json", "maskclip_nano/voc-20/record.json")
+    )
+    before = table.read_text(), note.stat().st_mtime_ns
+    assert run_two(lambda rank: reproduce([*asked, "--launcher", "pytorch", *QUICK])) == [0, 0]
+    assert (table.read_text(), note.stat().st_mtime_ns) == before  # it was not run again

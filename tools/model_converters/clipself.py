@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
         what = convert(arguments.source, arguments.target, arguments.blend)
         print(f"{what}: {arguments.target}")
 
-    return report_errors(run)
+    return report_errors(run, "the same command begins anew")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("source", type=Path, help="the authors' checkpoint")
     parser.add_argument("target", type=Path, help="file to write: .safetensors or .pth")
     arguments = parser.parse_args(argv)
-    return report_errors(lambda: print(convert(arguments.source, arguments.target)))
+    return report_errors(
+        lambda: print(convert(arguments.source, arguments.target)),
+        "the same command begins anew",
+    )
 
 
 if __name__ == "__main__":
