@@ -8,7 +8,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +22,7 @@ from ovseg.apis.outputs import Job, is_done, plan_jobs, source_of
 from ovseg.apis.peers import Peers
 from ovseg.apis.tasks import AnyResult
 from ovseg.errors import ImageError, SaveError
+from ovseg.utils.writable import check_writable
 from ovseg.version import __version__
 
 __all__ = ["KINDS", "FolderReport", "segment_folder"]
@@ -131,7 +131,7 @@ def segment_folder(
 
     def plan() -> _Plan:
         jobs = plan_jobs(inputs, out, recursive, on_missing=failed.add)
-        _check_writable(out)
+        check_writable(out)
         todo: list[Job] = []
         skipped: list[Path] = []
         taken = {os.path.abspath(job.source) for job in jobs}
@@ -324,15 +324,3 @@ def _check_not_inputs(job: Job, names: Iterable[str], inputs: set[str]) -> None:
     for path in sorted(job.folder / name for name in names):
         if os.path.abspath(path) in inputs:
             raise SaveError(f"{path} is one of the inputs; choose another output folder.")
-
-
-def _check_writable(out: Path) -> None:
-    """Find out before any work is done."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise SaveError(
-            f"Cannot write to {out} ({error.strerror or error}); choose another output folder."
-        ) from error

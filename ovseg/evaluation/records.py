@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ovseg.errors import ConfigError, SaveError
-from ovseg.utils.writable import check_writable
+from ovseg.errors import ConfigError
+from ovseg.utils.writable import check_writable, write_whole
 
 __all__ = ["RecordStore", "image_key", "settings_digest", "write_json"]
 
@@ -46,21 +46,8 @@ def write_json(path: Path, content: Any, indent: int | None = 2) -> None:
     Raises:
         SaveError: It cannot be written (disk full, folder not writable).
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text + "\n", encoding="utf-8")
-        os.replace(draft, path)
-    except OSError as error:
-        try:
-            draft.unlink(missing_ok=True)
-        except OSError:
-            pass  # its folder is not one, or is gone
-        raise SaveError(
-            f"Cannot write {path} ({error.strerror or error}); free space or choose another "
-            "folder, files written earlier are kept."
-        ) from error
+    write_whole(path, f"{text}\n".encode())
 
 
 def settings_digest(settings: Mapping[str, Any]) -> str:
