@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ovseg.datasets.base import SegmentationDataset
+from ovseg.datasets.lists import read_lines
 from ovseg.errors import DatasetError
 from ovseg.registry import DATASETS
 
@@ -27,7 +28,7 @@ def read_class_words(path: str | Path) -> list[list[str]]:
     """All words of each class in a file of classes, the display name first.
 
     Raises:
-        DatasetError: The file is missing or names no class.
+        DatasetError: The file is missing, cannot be read or names no class.
     """
     path = Path(path)
     if not path.is_file():
@@ -35,8 +36,8 @@ def read_class_words(path: str | Path) -> list[list[str]]:
             f"File of classes {path} does not exist; write one class a line, its synonyms "
             "separated by ';'."
         )
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    words = [[word.strip() for word in line.split(";")] for line in lines if line.strip()]
+    lines = read_lines(path, "File of classes")
+    words = [[word.strip() for word in line.split(";")] for line in lines]
     if not words or not all(of_class[0] for of_class in words):
         raise DatasetError(f"File of classes {path} has no name in it; write one class a line.")
     return words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ovseg.datasets.folder import read_class_words
 from ovseg.datasets.lists import read_names
 from ovseg.errors import DatasetError
 
@@ -34,3 +35,18 @@ def test_lists_that_cannot_be_used(tmp_path, content, message):
         (tmp_path / "val.txt").write_bytes(content)
     with pytest.raises(DatasetError, match=message):
         read_names(tmp_path / "val.txt")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("bush; shr\u00fcb".encode("latin-1"), r"classes\.txt is not text in UTF-8 \(byte 9\)"),
+        (b"\n \n", r"classes\.txt has no name in it"),
+        (None, r"classes\.txt does not exist"),
+    ],
+)
+def test_files_of_classes_that_cannot_be_used(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "classes.txt").write_bytes(content)
+    with pytest.raises(DatasetError, match=message):
+        read_class_words(tmp_path / "classes.txt")

@@ -82,7 +82,10 @@ def merge(classes: np.ndarray, instances: np.ndarray, path: Path) -> tuple[np.nd
             f"{classes.shape[::-1]}."
         )
     if classes.max(initial=0) > 150 or instances[..., 0].max(initial=0) > len(things):
-        raise DatasetError(f"{path} or its semantic mask holds a class that ADE20K has not.")
+        raise DatasetError(
+            f"{path} or its semantic mask holds a class that ADE20K has not; unpack both archives "
+            "again."
+        )
     ids = np.zeros(classes.shape, np.int64)
     segments: list[dict] = []
 
