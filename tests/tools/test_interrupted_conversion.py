@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.datasets.files import mask, rows
@@ -65,9 +67,9 @@ def files(root):
 def test_interrupted_and_started_again(tmp_path, case, monkeypatch, capsys):
     tool, write = CASES[case]
     once, twice = tmp_path / "once", tmp_path / "twice"
-    for root in (once, twice):
-        root.mkdir()
-        write(root)
+    once.mkdir()
+    write(once)
+    shutil.copytree(once, twice)  # written again, some files would tell another second
     given = files(twice)
     command = [str(twice), "--workers", "0"]
     assert tool.main([str(once), "--workers", "0"]) == 0
