@@ -143,7 +143,7 @@ def report_errors(run: Callable[[], int | None], go_on: str = "--resume goes on 
         sys.stderr.write(f"{Path(sys.argv[0]).name}: error: {message}\n")
         return 2
     except KeyboardInterrupt:
-        print(f"Interrupted; {go_on}.", file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"Interrupted; {go_on}.\n")
         return 130
     finally:
         end_processes()

@@ -1,14 +1,13 @@
-"""Compiled loops of `ovseg.dense.naming_cells`, in one module so that they compile once."""
+"""Compiled loops of `ovseg.dense.naming_cells`, together in one module."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+from ovseg.utils.compiled import compiled
 
 __all__ = ["best_queries", "queries_above", "softmax_sums", "store_pixels", "values_of"]
 
@@ -24,18 +23,6 @@ _DEPTH = 12
 _WAITING = 3 * 32 + 1
 
 
-def _compiled(**options) -> Callable:
-    """Compile at first use; the machine code is kept on disk where there is a place for it."""
-
-    def compiled(function: Callable) -> Callable:
-        try:
-            return numba.njit(function, cache=True, nogil=True, **options)
-        except RuntimeError:  # neither the package nor the user's cache folder can be written to
-            return numba.njit(function, nogil=True, **options)
-
-    return compiled
-
-
 @intrinsic
 def _as_float(typing_context, bits):
     """The float32 with the bits of an int32."""
@@ -46,7 +33,7 @@ def _as_float(typing_context, bits):
     return types.float32(types.int32), generate
 
 
-@_compiled(inline="always")
+@compiled(inline="always")
 def _exp(x):
     """The exponential of a float32 to about 2e-7 of it, in steps that a processor does in rows."""
     x = min(max(x, np.float32(-87.0)), np.float32(88.0))
@@ -63,7 +50,7 @@ def _exp(x):
     return y * _as_float(np.int32((np.int32(times) + np.int32(127)) << np.int32(23)))
 
 
-@_compiled(fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def _row(lines, place, weights, out):
     """One row of the map, at its patches: the mean of lines (L, C, Q) into ``out`` (C, Q)."""
     flat = out.reshape(-1)
@@ -78,7 +65,7 @@ def _row(lines, place, weights, out):
                 flat[i] += weight * source[i]
 
 
-@_compiled(fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def _pixels(row, place, weights, out):
     """All queries of one pixel, from a row at its patches (C, Q)."""
     for k in range(len(weights)):
@@ -92,7 +79,7 @@ def _pixels(row, place, weights, out):
                 out[q] += weight * source[q]
 
 
-@_compiled(fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def store_pixels(
     lines, row_lines, row_weights, columns, column_weights, row_place, column_place, out, rows
 ):  # fmt: skip
@@ -116,7 +103,7 @@ def store_pixels(
             _pixels(row, columns[x], column_weights[x], out[row_place[y] + column_place[x]])
 
 
-@_compiled()
+@compiled()
 def _distinct(places):
     """How many lines a row is a mean of; what is left over repeats the last one."""
     number = len(places)
@@ -125,7 +112,7 @@ def _distinct(places):
     return number
 
 
-@_compiled(fastmath=_ORDERED)
+@compiled(fastmath=_ORDERED)
 def _ends(row, columns, column_weights, column_ends, out):
     """All queries at the first and the last column of each piece, from a row at its patches.
 
@@ -148,7 +135,7 @@ def _ends(row, columns, column_weights, column_ends, out):
                     out[i, q] += weight * row[patch, q]
 
 
-@_compiled(fastmath=_ORDERED)
+@compiled(fastmath=_ORDERED)
 def _candidates(above, below, part, slack, corner, chosen):
     """Queries that may win somewhere in a piece, in rising order; gives their number.
 
@@ -181,7 +168,7 @@ def _candidates(above, below, part, slack, corner, chosen):
     return number
 
 
-@_compiled(fastmath=_ORDERED)
+@compiled(fastmath=_ORDERED)
 def _unbeaten(corner, number, slack, alive, kept):
     """Candidates that no winner of a corner exceeds at all four corners (4, Q).
 
@@ -210,7 +197,7 @@ def _unbeaten(corner, number, slack, alive, kept):
     return some
 
 
-@_compiled(fastmath=_ORDERED)
+@compiled(fastmath=_ORDERED)
 def _fill(query, top, bottom, left, right, name):
     """One query for a rectangle of (n, W) int32."""
     for y in range(top, bottom + 1):
@@ -218,7 +205,7 @@ def _fill(query, top, bottom, left, right, name):
             query[y, x] = name
 
 
-@_compiled(fastmath=_ORDERED)
+@compiled(fastmath=_ORDERED)
 def _mean(parts, size, weights, place, out):
     """The mean of parts (K, size) by one column of weights (K, n), into ``out`` (size)."""
     weight = weights[0, place]
@@ -230,7 +217,7 @@ def _mean(parts, size, weights, place, out):
             out[i] += weight * parts[start + i]
 
 
-@_compiled(fastmath=_ORDERED)
+@compiled(fastmath=_ORDERED)
 def _race(at_patch, number, names, weights, left, count, own, best, who):
     """The largest of some candidates along a row, and whose it is, the first of equals.
 
@@ -265,7 +252,7 @@ def _race(at_patch, number, names, weights, left, count, own, best, who):
             who[x] = name if over else who[x]
 
 
-@_compiled(fastmath=_ORDERED)
+@compiled(fastmath=_ORDERED)
 def _name_piece(piece, rows, columns, slack, candidates, room, with_value, value, query):
     """Name the pixels of a piece by quarters, and these by quarters, where several may win.
 
@@ -343,7 +330,7 @@ def _name_piece(piece, rows, columns, slack, candidates, room, with_value, value
     return seen
 
 
-@_compiled(fastmath=_ORDERED)
+@compiled(fastmath=_ORDERED)
 def best_queries(
     lines, row_lines, row_weights, row_ends, row_bend, columns, column_weights, column_ends,
     column_bend, with_value, value, query,
@@ -422,7 +409,7 @@ def best_queries(
     return seen
 
 
-@_compiled(fastmath=_SUMS)
+@compiled(fastmath=_SUMS)
 def softmax_sums(
     lines, row_lines, row_weights, columns, column_weights, scale, value, out
 ):  # fmt: skip
@@ -452,7 +439,7 @@ def softmax_sums(
             out[y, x] = total
 
 
-@_compiled(fastmath=_ORDERED)
+@compiled(fastmath=_ORDERED)
 def values_of(
     lines, row_lines, row_weights, columns, column_weights, labels, ends, queries, value
 ):  # fmt: skip
@@ -484,7 +471,7 @@ def values_of(
             value[y, x] = largest
 
 
-@_compiled(fastmath=_ORDERED)
+@compiled(fastmath=_ORDERED)
 def queries_above(
     lines, row_lines, row_weights, row_ends, row_bend, columns, column_weights, column_ends,
     column_bend, bars, found,

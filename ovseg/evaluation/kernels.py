@@ -1,24 +1,15 @@
-"""Compiled loops of the metrics, together in one module so that they compile once."""
+"""Compiled loops of the metrics, together in one module."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numba
 import numpy as np
+
+from ovseg.utils.compiled import compiled
 
 __all__ = ["boundary_areas", "class_areas", "segment_interior", "segment_overlaps"]
 
 
-def _compiled(function: Callable) -> Callable:
-    """Compile at first use; the machine code is kept on disk where there is a place for it."""
-    try:
-        return numba.njit(function, cache=True, nogil=True)
-    except RuntimeError:  # neither the package nor the user's cache folder can be written to
-        return numba.njit(function, nogil=True)
-
-
-@_compiled
+@compiled()
 def _count(
     prediction: np.ndarray, truth: np.ndarray, num_classes: int, ignore_index: int
 ) -> tuple[np.ndarray, int]:
@@ -75,13 +66,13 @@ def class_areas(
 _BLOCK = 4096
 
 
-@_compiled
+@compiled()
 def _slot(value: int, slots: int) -> int:
     """Where to begin to look for a value among a power of two of slots (Fibonacci hashing)."""
     return ((value * 2654435769) >> 8) & (slots - 1)
 
 
-@_compiled
+@compiled()
 def _table(ids: np.ndarray) -> np.ndarray:
     """Positions of ids in a hash table, most of whose slots are free and hold -1."""
     slots = 16
@@ -96,7 +87,7 @@ def _table(ids: np.ndarray) -> np.ndarray:
     return table
 
 
-@_compiled
+@compiled()
 def _place(table: np.ndarray, ids: np.ndarray, value: int) -> int:
     """Position of a value in ids, -1 where it is none of them."""
     slot = _slot(value, len(table))
@@ -105,7 +96,7 @@ def _place(table: np.ndarray, ids: np.ndarray, value: int) -> int:
     return table[slot]
 
 
-@_compiled
+@compiled()
 def _changes(
     prediction: np.ndarray,
     prediction_before: np.ndarray,
@@ -118,7 +109,7 @@ def _changes(
         changed[i] = (prediction[i] != prediction_before[i]) | (truth[i] != truth_before[i])
 
 
-@_compiled
+@compiled()
 def _first_byte(eight: np.uint64) -> int:
     """Which of eight bytes that are 0 or 1 is the first 1.
 
@@ -130,7 +121,7 @@ def _first_byte(eight: np.uint64) -> int:
     return np.int64(((below & ones) * ones) >> np.uint64(56))
 
 
-@_compiled
+@compiled()
 def _overlaps(
     prediction: np.ndarray, truth: np.ndarray, prediction_ids: np.ndarray, truth_ids: np.ndarray
 ) -> tuple[np.ndarray, int]:
@@ -207,7 +198,7 @@ def segment_overlaps(
     )
 
 
-@_compiled
+@compiled()
 def _interior(labels: np.ndarray, width: int) -> np.ndarray:
     rows, columns = labels.shape
     inside = np.zeros((rows, columns), np.bool_)
@@ -252,7 +243,7 @@ def segment_interior(labels: np.ndarray, width: int) -> np.ndarray:
     return _interior(np.ascontiguousarray(labels, np.int32), int(width))
 
 
-@_compiled
+@compiled()
 def _count_boundary(
     prediction: np.ndarray,
     truth: np.ndarray,

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from ovseg.utils.compiled import compiled
 
 __all__ = ["flow_rows"]
 
-_OPTIONS = {"nogil": True, "fastmath": {"contract"}}
 
-
-def _compiled(function):
-    """Compile at first use; the machine code is kept on disk where there is a place for it."""
-    try:
-        return numba.njit(function, cache=True, **_OPTIONS)
-    except RuntimeError:  # neither the package nor the user's cache folder can be written to
-        return numba.njit(function, **_OPTIONS)
-
-
-@_compiled
+@compiled(fastmath={"contract"})
 def flow_rows(
     maps, weights, row_neighbors, column_neighbors, row_place, column_place, step,
     out, row_goal, column_goal, rows,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import pytest
 import torch
 from mmseg.evaluation import IoUMetric
 
 from ovseg.errors import ConfigError, DatasetError
-from ovseg.evaluation import kernels
 from ovseg.evaluation.iou import SegmentationScores, scores_from_areas
 from ovseg.evaluation.kernels import class_areas
 
@@ -76,18 +74,6 @@ def test_views_and_unknown_labels():
     assert class_areas(prediction, np.full_like(truth, 9), 4, 255)[1] == truth.size
     with pytest.raises(ValueError, match=r"\(37, 53\).*\(2, 2\)"):
         class_areas(prediction, np.zeros((2, 2), int), 4, 255)
-
-
-def test_kernels_compile_where_nothing_can_be_cached(monkeypatch):
-    real = numba.njit
-
-    def njit(function, cache=False, **options):
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return real(function, **options)
-
-    monkeypatch.setattr(numba, "njit", njit)
-    assert kernels._compiled(lambda x: x + 1)(1) == 2
 
 
 def meta(classes, **more):
