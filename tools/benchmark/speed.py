@@ -28,8 +28,6 @@ meanwhile. On a GPU work is waited for before and behind what is timed, nowhere 
 from __future__ import annotations
 
 import argparse
-import ctypes
-import ctypes.util
 import dataclasses
 import json
 import statistics
@@ -43,8 +41,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from meter import Meter
 from mmseg.structures import SegDataSample
 from PIL import Image
+from plain_loop import plain_loop
 from torch import nn
 from torch.nn import functional as F
 
@@ -57,59 +57,6 @@ from ovseg.text import Vocabulary
 #: Methods of encoders that are forward passes.
 _PASSES = ("tokens", "features", "encode", "prompt_masks", "multiscale")
 _PARTS = ("floor", "whole", "plain", "fp32")
-
-
-class Meter:
-    """Times and memory of functions, on a CPU or a GPU."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-
-    def wait(self) -> None:
-        """Until the GPU is done."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-
-    def turn(self, function: Callable[[], Any]) -> dict[str, float | None]:
-        """Seconds that passed, seconds of the processor, and MiB held at the most above before.
-
-        Memory is None where nothing tells.
-        """
-        account = self._cuda_account if self.device.type == "cuda" else self._linux_account
-        self.wait()
-        peak = account()
-        wall, cpu = time.perf_counter(), time.process_time()
-        function()
-        self.wait()
-        seconds = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-        return {**seconds, "peak_mib": peak()}
-
-    def _cuda_account(self) -> Callable[[], float | None]:
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(self.device)
-        before = torch.cuda.memory_allocated(self.device)
-        return lambda: (torch.cuda.max_memory_allocated(self.device) - before) / 2**20
-
-    def _linux_account(self) -> Callable[[], float | None]:
-        clear = Path("/proc/self/clear_refs")
-        if not clear.exists():
-            return lambda: None
-        _give_back_memory()
-        clear.write_text("5")
-        before = _memory_kib("VmRSS")
-        return lambda: (_memory_kib("VmHWM") - before) / 2**10
-
-
-def _memory_kib(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
-
-
-def _give_back_memory() -> None:
-    """What was freed goes back to the system, so that it does not count as held before."""
-    library = ctypes.util.find_library("c")
-    if library is not None and hasattr(ctypes.CDLL(library), "malloc_trim"):
-        ctypes.CDLL(library).malloc_trim(0)
 
 
 # -- the floor -----------------------------------------------------------------------------------
@@ -176,73 +123,6 @@ def _again(encoder: nn.Module, original: Callable, args: tuple, kw: dict) -> Cal
         return found
 
     return again
-
-
-# -- the plain loop ------------------------------------------------------------------------------
-
-
-class _Held:
-    """A map of all queries at all pixels."""
-
-    def __init__(self, values: torch.Tensor) -> None:
-        self.values, self.size, self.num_queries = values, tuple(values.shape[-2:]), len(values)
-
-    def rows(self, start: int, stop: int) -> torch.Tensor:
-        return self.values[:, start:stop].clone()
-
-    def select(self, queries: torch.Tensor) -> _Held:
-        return _Held(self.values[queries.to(self.values.device)])
-
-    def queries(self, start: int, stop: int) -> _Held:
-        return _Held(self.values[start:stop])
-
-
-@torch.no_grad()
-def plain_loop(model: nn.Module, image: np.ndarray) -> torch.Tensor:
-    """Labels (H, W) by the authors' steps: window after window, all maps held whole."""
-    size = image.shape[:2]
-    tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-    data = model.data_preprocessor({"inputs": [tensor], "data_samples": None}, False)
-    picture = Picture(data["inputs"][0], data["originals"][0])
-    together, model.window_batch = model.window_batch, 1
-    try:
-        (logits,) = model.logits([picture])
-    finally:
-        model.window_batch = together
-    if hasattr(logits, "windows"):
-        logits = _stitched(logits)
-    else:  # one grid of the whole picture
-        logits = logits.rows(0, logits.size[0])
-    logits = F.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
-    if model.protocol.softmax == "patches":
-        probabilities = logits
-    else:
-        probabilities = (logits * model.scale).softmax(0)
-    if model.refiner is None:
-        classes = probabilities.argmax(0)
-        return model.query_to_class[classes].int().cpu()
-    if model.protocol.softmax == "patches":
-        logits = probabilities.clamp(min=torch.finfo(torch.float32).tiny).log() / model.scale
-    naming, encoder = model.naming(), model.encoder_of(model.refiner)
-    return model.refiner(_Held(logits), picture, naming, size, encoder).labels
-
-
-def _stitched(logits) -> torch.Tensor:
-    """(Q, H, W) mean over windows."""
-    total = logits.text.new_zeros(len(logits.text), *logits.size)
-    count = logits.text.new_zeros(logits.size)
-    for i, window in enumerate(logits.windows):
-        patches = logits.patch_logits(i)[None]
-        shown = F.interpolate(patches, window.padded_size, mode="bilinear", align_corners=False)[0]
-        left, _, top, _ = window.pad
-        place = (
-            slice(window.top, window.top + window.height),
-            slice(window.left, window.left + window.width),
-        )
-        inside = shown[:, top : top + window.height, left : left + window.width]
-        total[:, place[0], place[1]] += inside
-        count[place] += 1
-    return total / count
 
 
 # -- words that are heard ------------------------------------------------------------------------
